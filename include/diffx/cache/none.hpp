@@ -1,0 +1,20 @@
+#pragma once
+
+#include <diffx/concepts/cache.hpp>
+
+namespace diffx::cache {
+
+/// Every evaluation calls the network.
+struct none {
+  using kind = cache_tag;
+  static constexpr std::string_view name = "cache::none";
+  static constexpr std::string_view source = "";
+  static constexpr int depth = 0;
+
+  bool refresh(step const&, int) const noexcept { return true; }
+  void weights(step const&, std::span<double const>, std::span<double>) const noexcept {}
+};
+
+static_assert(cache_policy<none>);
+
+}  // namespace diffx::cache

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+#include <diffx/concepts/prediction.hpp>
+#include <diffx/config.hpp>
+#include <diffx/step.hpp>
+
+namespace diffx {
+
+/// Rows of a batch, contiguous and row-major: [batch, features].
+template <class T>
+struct batch_view {
+  T* data = nullptr;
+  std::int64_t batch = 0;
+  std::int64_t features = 0;
+  std::int64_t first_sample = 0;  // global index of row 0: labels and noise are addressed by it
+
+  DIFFX_HD T* row(std::int64_t i) const noexcept { return data + i * features; }
+  DIFFX_HD std::int64_t size() const noexcept { return batch * features; }
+};
+
+/// What one network call is told beside the state.
+struct query {
+  int step = 0;    // place in the loop, 0 the noisiest
+  int stage = 0;   // evaluation within the step
+  int branch = 0;  // 0: the condition; 1: null or negative condition; 2, ...: as guidance names
+  level at;        // t, timestep, alpha, sigma, lambda: the network picks what it was trained on
+  level to;        // where the step goes: what a flow map (x, s, t) is told besides
+};
+
+/// A step denoiser is a callable
+///
+///     d(exec, batch_view<T const> x, query q, batch_view<T> out)
+///
+/// that writes its prediction of every row and declares what it is:
+///
+/// | `d.prediction`          | what the output means: an object of a prediction type              |
+/// | `D::branches`           | branches it answers: 1 (default), 2 with a null condition, ...     |
+/// | `D::learned_variance`   | true: out is [batch, 2 features], the second half in [-1, 1]       |
+///
+/// `denoiser::predicts<prediction::eps, 2>{callable}` declares them for a plain callable.
+template <class D>
+concept declared_denoiser = requires(D const& d) { d.prediction; };
+
+template <class D>
+inline constexpr int branches_of = 1;
+template <class D>
+  requires requires { D::branches; }
+inline constexpr int branches_of<D> = D::branches;
+
+template <class D>
+inline constexpr bool learns_variance = false;
+template <class D>
+  requires requires { D::learned_variance; }
+inline constexpr bool learns_variance<D> = D::learned_variance;
+
+}  // namespace diffx

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+
+#include <diffx/noise/address.hpp>
+
+namespace diffx {
+
+struct noise_tag {};
+
+/// Where a run's standard normals come from.
+///
+/// | `N::name`                              | identity                                        |
+/// | `n.fill(key, sample, first, count, p)` | writes elements first .. first + count of one   |
+/// |                                        | sample's variate `key`; `first` is a multiple   |
+/// |                                        | of 4; pure: equal arguments give equal numbers  |
+/// | `n.fork(label)`                        | the source of a fork, independent of this one   |
+template <class N>
+concept noise_source = std::same_as<typename N::kind, noise_tag> &&
+    requires(N const& n, noise::key k, double* p, float* q) {
+  { N::name } -> std::convertible_to<std::string_view>;
+  n.fill(k, std::int64_t{0}, std::int64_t{0}, 1, p);
+  n.fill(k, std::int64_t{0}, std::int64_t{0}, 1, q);
+  { n.fork(std::uint64_t{0}) } -> std::same_as<N>;
+};
+
+}  // namespace diffx

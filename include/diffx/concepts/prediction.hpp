@@ -1,0 +1,41 @@
+#pragma once
+
+#include <concepts>
+#include <string_view>
+
+#include <diffx/step.hpp>
+
+namespace diffx {
+
+struct prediction_tag {};
+
+/// The quantity a solver works in. Every one is linear in the state and any other.
+///
+///     x0;   eps = (x - alpha x0) / sigma;   flow u = eps - x0
+enum class frame { x0, eps, flow };
+
+/// `state * x + output * p`: how a raw network output p becomes another quantity at one level.
+struct linear_form {
+  double state = 0.0;
+  double output = 1.0;
+};
+
+/// A prediction type says what the network's output means.
+///
+/// | `P::name`, `P::source`  | identity                                                           |
+/// | `p.to(f, level)`        | the linear form that turns the raw output into frame f; host       |
+/// | `p.input_scale(level)`  | factor by which the network wants the state multiplied (1: none)   |
+/// | `P::scales_input`       | false if input_scale is 1 at every level: no copy is made          |
+/// | `P::needs_signal`       | true if x0 cannot be recovered at alpha = 0 (eps, score)           |
+template <class P>
+concept prediction_policy = std::same_as<typename P::kind, prediction_tag> &&
+    requires(P const& p, frame f, level at) {
+  { P::name } -> std::convertible_to<std::string_view>;
+  { P::source } -> std::convertible_to<std::string_view>;
+  { p.to(f, at) } -> std::same_as<linear_form>;
+  { p.input_scale(at) } -> std::convertible_to<double>;
+  { P::scales_input } -> std::convertible_to<bool>;
+  { P::needs_signal } -> std::convertible_to<bool>;
+};
+
+}  // namespace diffx

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <concepts>
+#include <string_view>
+
+#include <diffx/step.hpp>
+
+namespace diffx {
+
+struct process_tag {};
+
+/// What kind of values a block of the state holds.
+enum class value_kind { continuous, categorical, binary };
+
+/// A noise process says how data turns into noise, and owns the exact laws of that.
+///
+/// | `P::name`, `P::source`     | identity, for registry and documentation                       |
+/// | `P::values`                | the kind of values it acts on                                  |
+template <class P>
+concept process_policy = std::same_as<typename P::kind, process_tag> && requires {
+  { P::name } -> std::convertible_to<std::string_view>;
+  { P::source } -> std::convertible_to<std::string_view>;
+  { P::values } -> std::convertible_to<value_kind>;
+};
+
+/// A process with scalar coefficients, x_t = alpha(t) x0 + sigma(t) eps.
+///
+/// | `p.at(t)`                  | the level at process time t in [0, 1]; host, double, pure       |
+/// | `p.at_lambda(lambda)`      | the level with that lambda: the exact inverse of `at`           |
+/// | `P::zero_terminal_snr`     | true if alpha(1) = 0: eps prediction is meaningless there       |
+///
+/// Promise: lambda falls strictly as t grows; alpha and sigma depend on lambda alone.
+template <class P>
+concept gaussian_process = process_policy<P> && P::values == value_kind::continuous &&
+    requires(P const& p, double t) {
+  { p.at(t) } -> std::same_as<level>;
+  { p.at_lambda(t) } -> std::same_as<level>;
+  { P::zero_terminal_snr } -> std::convertible_to<bool>;
+};
+
+}  // namespace diffx

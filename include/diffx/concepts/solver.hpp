@@ -1,0 +1,133 @@
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <diffx/concepts/prediction.hpp>
+#include <diffx/noise/address.hpp>
+#include <diffx/step.hpp>
+#include <diffx/timetable.hpp>
+
+namespace diffx {
+
+struct solver_tag {};
+
+/// A standard normal with its weight. Equal keys are one variate.
+struct noise_term {
+  noise::key key;
+  double weight = 0.0;
+};
+
+/// One model evaluation and the one pass over memory that follows it.
+///
+///     m  = the guided prediction, in the solver's frame
+///     x' = sum_j state[j] x_j + output m + sum_j history[j] m_j + sum_j noise[j].weight xi_j
+///
+/// x_0 is the current state (what the model saw), x_1, ... the states retained in this step, newest
+/// first; m_0, m_1, ... are outputs kept by earlier stages, newest first. Weights are computed on
+/// the host in double and narrowed once.
+struct stage {
+  static constexpr int max_states = 3;
+  static constexpr int max_history = 8;
+  static constexpr int max_noise = 2;
+
+  bool evaluates = true;  // false: a pass without a model call
+  bool keeps = false;     // m becomes history[0] of the following stages
+  bool retains = false;   // the current state stays as state[1] of the following stages
+  level at;               // what the network is told
+  level convert;          // where its output is converted; equal to `at` unless a solver says so
+  level to;               // where the stage goes
+
+  std::array<double, max_states> state{};
+  double output = 0.0;
+  std::array<double, max_history> history{};
+  std::array<noise_term, max_noise> noise{};
+  double hook = 0.0;  // weight of (x0 after the guidance's hook - x0 before it), beside m's own
+
+  // With a learned variance v in [-1, 1], noise[0].weight is multiplied by
+  // exp(log_std[0] + log_std[1] v), element by element.
+  std::array<double, 2> log_std{};
+};
+
+/// The stages of one step, in order. Solvers write it, the run executes it.
+class plan {
+ public:
+  /// A stage that calls the model at `at` and goes to `to`.
+  stage& evaluate(level const& at, level const& to) {
+    stage& s = stages_.emplace_back();
+    s.at = s.convert = at;
+    s.to = to;
+    return s;
+  }
+
+  /// A pass without a model call, such as the noise of a churn.
+  stage& pass(level const& at, level const& to) {
+    stage& s = evaluate(at, to);
+    s.evaluates = false;
+    return s;
+  }
+
+  std::vector<stage> const& stages() const noexcept { return stages_; }
+  std::vector<stage>& stages() noexcept { return stages_; }
+
+ private:
+  std::vector<stage> stages_;
+};
+
+/// Where a solver stands when it plans step i: every level of the run, before and after.
+template <class Process>
+struct plan_context {
+  Process const& process;  // for levels between grid points: process.at_lambda(...)
+  timetable const& grid;
+  int index = 0;  // the step to plan
+  int first = 0;  // the run's first step: no history exists before it
+  int last = 0;   // the run's last step
+
+  diffx::step step() const noexcept { return grid.step(index); }
+  level const& from() const noexcept { return grid[index]; }
+  level const& to() const noexcept { return grid[index + 1]; }
+  /// The level `j` steps back, whose output is history[j - 1].
+  level const& back(int j) const noexcept { return grid[index - j]; }
+  /// Outputs of earlier steps that exist.
+  int past() const noexcept { return index - first; }
+  int remaining() const noexcept { return last - index + 1; }
+};
+
+/// A solver turns model predictions into the next, less noisy state.
+///
+/// | `S::frame`         | the quantity it works in: outputs and history are in it               |
+/// | `S::order`         | global order in the largest step (weak order if stochastic)           |
+/// | `S::max_evals`     | most model evaluations one step asks for                              |
+/// | `S::history`       | past outputs that a stage may read                                    |
+/// | `S::states`        | states that a stage may read: 1, or more if it retains                |
+/// | `S::noises`        | noise terms of a stage: 0 for a deterministic solver                  |
+/// | `s.plan(context, plan&)` | writes the stages of one step; host, double, pure               |
+///
+/// Promise: plan depends on its arguments alone, so one object may serve many runs at once. N = 1,
+/// 2 and 3 steps work, and so does a last step onto sigma = 0.
+template <class S>
+concept linear_solver = std::same_as<typename S::kind, solver_tag> &&
+    std::is_copy_constructible_v<S> && requires {
+  { S::name } -> std::convertible_to<std::string_view>;
+  { S::source } -> std::convertible_to<std::string_view>;
+  { S::frame } -> std::convertible_to<frame>;
+  { S::order } -> std::convertible_to<int>;
+  { S::max_evals } -> std::convertible_to<int>;
+  { S::history } -> std::convertible_to<int>;
+  { S::states } -> std::convertible_to<int>;
+  { S::noises } -> std::convertible_to<int>;
+};
+
+/// A solver whose weights depend on the state (an adaptive step, a norm): it drives the run itself.
+///
+/// | `s.advance(driver)`  | takes one step with the driver's primitives; true until it is done   |
+template <class S>
+concept dynamic_solver = linear_solver<S> && S::reads_device;
+
+template <class S>
+concept solver_policy = linear_solver<S>;
+
+}  // namespace diffx

@@ -1,0 +1,429 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <diffx/concepts/cache.hpp>
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/guidance.hpp>
+#include <diffx/concepts/process.hpp>
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/pass.hpp>
+#include <diffx/error.hpp>
+
+namespace diffx::detail {
+
+/// A pass without a model call is compiled only for solvers that have one.
+template <class S>
+inline constexpr bool has_pure_passes = false;
+template <class S>
+  requires requires { S::pure_passes; }
+inline constexpr bool has_pure_passes<S> = S::pure_passes;
+
+/// Standard deviation of the start: 1 on a variance-preserving path, sigma on any other.
+inline double prior_std(level const& at) noexcept {
+  double const variance = at.alpha * at.alpha + at.sigma * at.sigma;
+  return std::fabs(variance - 1.0) < 1e-9 ? 1.0 : at.sigma;
+}
+
+/// Per sample: mixes the deviation of the guided prediction with that of the conditional one.
+template <class T>
+struct rescale_op {
+  T const* conditional;
+  T const* other;
+  std::int64_t features, stride;
+  T weight, other_weight, phi;
+  T* factor;
+
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    T const* const c = conditional + sample * stride;
+    T const* const u = other + sample * stride;
+    double sum_c = 0, square_c = 0, sum_g = 0, square_g = 0;
+    for (std::int64_t i = 0; i < features; ++i) {
+      double const a = static_cast<double>(c[i]);
+      double const g = static_cast<double>(fma(other_weight, u[i], weight * c[i]));
+      sum_c += a;
+      square_c += a * a;
+      sum_g += g;
+      square_g += g * g;
+    }
+    double const n = static_cast<double>(features);
+    double const variance_c = square_c - sum_c * sum_c / n;
+    double const variance_g = square_g - sum_g * sum_g / n;
+    // A constant guided prediction has no deviation to correct.
+    double const ratio = variance_g > 0.0 ? ::sqrt(variance_c / variance_g) : 1.0;
+    factor[sample] = static_cast<T>(static_cast<double>(phi) * ratio + (1.0 - static_cast<double>(phi)));
+  }
+};
+
+/// Per sample: the quantile of |x0| that dynamic thresholding clamps to.
+template <class T>
+struct quantile_op {
+  pass_data<T> data;
+  int sources;
+  T* scratch;  // [batch, features]
+  double quantile, largest;
+  T* limit;
+
+  void operator()(std::int64_t sample) const {
+    T* const row = scratch + sample * data.features;
+    T const factor = data.sample_factor != nullptr ? data.sample_factor[sample] : T(1);
+    for (std::int64_t i = 0; i < data.features; ++i) {
+      std::int64_t const p = sample * data.prediction_features + i;
+      T combined = T(0);
+      for (int g = 0; g < sources; ++g) combined = fma(data.source_weight[g], data.source[g][p], combined);
+      T const x = data.state[0][sample * data.features + i];
+      row[i] = std::fabs(fma(data.to_x0, combined * factor, data.to_x0_state * x));
+    }
+    double const place = quantile * static_cast<double>(data.features - 1);
+    auto const low = static_cast<std::int64_t>(place);
+    double const fraction = place - static_cast<double>(low);
+    std::nth_element(row, row + low, row + data.features);
+    double value = static_cast<double>(row[low]);
+    if (fraction > 0.0) {
+      double const next = static_cast<double>(*std::min_element(row + low + 1, row + data.features));
+      value += fraction * (next - value);
+    }
+    limit[sample] = static_cast<T>(std::clamp(value, 1.0, largest));
+  }
+};
+
+/// Everything that one continuous block of a run owns, and the passes over it.
+template <class T, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
+          class Noise>
+class continuous_block {
+ public:
+  using value_type = T;
+  static constexpr int branches = Guidance::branches;
+  static constexpr int history_size = Solver::history;
+  static constexpr int state_slots = Solver::states;
+  // With one branch the network writes straight into the cache's ring.
+  static constexpr bool writes_into_ring = Cache::depth > 0 && branches == 1 && !Variance;
+  static constexpr int prediction_buffers = writes_into_ring ? 0 : branches;
+  static constexpr bool hooks_per_sample = Guidance::hook == x0_hook::dynamic;
+  static constexpr bool rescales = Guidance::reduction == guidance_reduction::rescale;
+
+  static_assert(history_size <= stage::max_history && state_slots <= stage::max_states &&
+                    Solver::noises <= stage::max_noise && branches <= pass_data<T>::max_sources &&
+                    Cache::depth <= pass_data<T>::max_sources,
+                "diffx: this policy asks for more buffers than a stage can name.");
+
+  /// Elements of workspace for [batch, features].
+  static std::int64_t workspace_elements(std::int64_t batch, std::int64_t features) noexcept {
+    std::int64_t const tensors = prediction_buffers * (Variance ? 2 : 1) + history_size +
+                                 (state_slots - 1) + Cache::depth +
+                                 (Prediction::scales_input ? 1 : 0) + (hooks_per_sample ? 1 : 0);
+    return tensors * batch * features + (rescales ? batch : 0) + (hooks_per_sample ? batch : 0);
+  }
+
+  continuous_block(batch_view<T> x, T* workspace, Prediction const& prediction,
+                   Guidance const& guidance, Noise const& noise, int block)
+      : x_(x), prediction_(prediction), guidance_(guidance), noise_(noise), block_(block) {
+    std::int64_t const n = x.size();
+    auto const take = [&](std::int64_t elements) {
+      T* const p = workspace;
+      workspace += elements;
+      return p;
+    };
+    state_[0] = x.data;
+    for (int j = 1; j < state_slots; ++j) spare_[static_cast<std::size_t>(j - 1)] = take(n);
+    for (auto& h : history_) h = take(n);
+    for (auto& r : ring_) r = take(n);
+    if constexpr (Prediction::scales_input) input_ = take(n);
+    if constexpr (hooks_per_sample) {
+      scratch_ = take(n);
+      limit_ = take(x.batch);
+    }
+    if constexpr (rescales) factor_ = take(x.batch);
+    for (auto& p : predictions_) p = take(n * (Variance ? 2 : 1));
+  }
+
+  batch_view<T> x() const noexcept { return x_; }
+  Noise const& noise() const noexcept { return noise_; }
+  int block() const noexcept { return block_; }
+  bool depends_on_samples() const noexcept { return true; }
+
+  /// What the network reads at this stage.
+  template <class Exec>
+  batch_view<T const> input(Exec const& exec, level const& at) {
+    T const* data = state_[0];
+    if constexpr (Prediction::scales_input) {
+      if (!input_ready_) {
+        pass_data<T> d = base_data();
+        d.state_weight[0] = static_cast<T>(prediction_.input_scale(at));
+        d.target = input_;
+        launch(exec, fused_pass<T, 0, 1, 0, 0, x0_hook::none, false, Noise>{d, noise_}, true);
+      }
+      data = input_;
+    }
+    return {data, x_.batch, x_.features, x_.first_sample};
+  }
+
+  /// Where the network writes the prediction of a branch.
+  batch_view<T> prediction(int branch) noexcept {
+    T* data;
+    if constexpr (writes_into_ring) {
+      data = ring_[Cache::depth - 1];
+      static_cast<void>(branch);
+    } else {
+      data = predictions_[static_cast<std::size_t>(branch)];
+    }
+    return {data, x_.batch, x_.features * (Variance ? 2 : 1), x_.first_sample};
+  }
+
+  /// How the prediction is made: branch weights of a fresh evaluation, or cache weights.
+  struct mix {
+    std::array<double, pass_data<T>::max_sources> weight{};
+    bool fresh = true;
+  };
+
+  /// Executes one stage. `ends_step` writes the result back to the caller's buffer.
+  /// `next_at` is what the network is told next, for a network with a scaled input.
+  template <class Exec>
+  void apply(Exec const& exec, stage const& s, mix const& m, bool ends_step, level const* next_at,
+             T* preview) {
+    pass_data<T> d = base_data();
+    int sources = 0;
+    if (s.evaluates) {
+      if (m.fresh) {
+        if constexpr (writes_into_ring) rotate(ring_);
+        for (int b = 0; b < branches; ++b) {
+          double const w = m.weight[static_cast<std::size_t>(b)];
+          if (w == 0.0) continue;
+          d.source[sources] = fresh_prediction(b);
+          d.source_weight[sources++] = static_cast<T>(w);
+        }
+        if constexpr (rescales) {
+          if (sources == 2) {
+            double const phi = guidance_.rescale();
+            exec.for_each_sample(
+                x_.batch, rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
+                                        d.source_weight[0], d.source_weight[1],
+                                        static_cast<T>(phi), factor_});
+            d.sample_factor = factor_;
+          }
+        }
+        if constexpr (Cache::depth > 0 && !writes_into_ring) {
+          rotate(ring_);
+          d.kept_prediction = ring_[0];
+        }
+      } else {
+        for (int j = 0; j < Cache::depth; ++j) {
+          double const w = m.weight[static_cast<std::size_t>(j)];
+          if (w == 0.0) continue;
+          d.source[sources] = ring_[static_cast<std::size_t>(j)];
+          d.source_weight[sources++] = static_cast<T>(w);
+        }
+      }
+      convert(s, d);
+      if constexpr (Guidance::hook == x0_hook::clip) d.clip = static_cast<T>(guidance_.limit());
+      if constexpr (hooks_per_sample) {
+        exec.for_each_sample(x_.batch, quantile_op<T>{d, sources, scratch_, guidance_.quantile(),
+                                                      guidance_.largest(), limit_});
+        d.sample_limit = limit_;
+      }
+      d.preview = preview;
+    }
+
+    for (int j = 0; j < state_slots; ++j) {
+      auto const slot = static_cast<std::size_t>(j <= retained_ ? j : 0);
+      d.state[j] = state_[slot];
+      d.state_weight[j] = static_cast<T>(s.state[static_cast<std::size_t>(j)]);
+    }
+    int past = 0;
+    for (int j = 0; j < history_size; ++j) {
+      auto const w = s.history[static_cast<std::size_t>(j)];
+      d.history[j] = history_[static_cast<std::size_t>(j)];
+      d.history_weight[j] = static_cast<T>(w);
+      if (w != 0.0) past = j + 1;
+    }
+    bool noisy = false;
+    for (int j = 0; j < Solver::noises; ++j) {
+      noise_term const& term = s.noise[static_cast<std::size_t>(j)];
+      d.noise_key[j] = term.key;
+      d.noise_key[j].block = block_;
+      d.noise_weight[j] = static_cast<T>(term.weight);
+      noisy = noisy || term.weight != 0.0;
+    }
+    if constexpr (history_size > 0) {
+      if (s.keeps) {
+        rotate(history_);
+        d.kept_output = history_[0];
+      }
+    }
+    T* target = state_[0];
+    if (ends_step) {
+      target = x_.data;
+    } else if (s.retains) {
+      target = spare_[static_cast<std::size_t>(retained_)];
+    }
+    d.target = target;
+    if constexpr (Prediction::scales_input) {
+      input_ready_ = next_at != nullptr;
+      if (next_at != nullptr) {
+        d.next_input = input_;
+        d.input_scale = static_cast<T>(prediction_.input_scale(*next_at));
+      }
+    }
+    dispatch<0>(exec, d, sources, past, noisy);
+    if (ends_step) {
+      state_[0] = x_.data;
+      retained_ = 0;
+    } else if (s.retains) {
+      for (int j = retained_; j >= 0; --j) state_[static_cast<std::size_t>(j + 1)] = state_[static_cast<std::size_t>(j)];
+      state_[0] = target;
+      ++retained_;
+    }
+  }
+
+  /// Writes weight[0] x + weight[1] xi over the state: the prior, or noise put back.
+  template <class Exec>
+  void renoise(Exec const& exec, double keep, double spread, noise::key key) {
+    pass_data<T> d = base_data();
+    d.state_weight[0] = static_cast<T>(keep);
+    d.noise_key[0] = key;
+    d.noise_key[0].block = block_;
+    d.noise_weight[0] = static_cast<T>(spread);
+    d.target = x_.data;
+    // A state that may hold anything, NaN included, is not multiplied by zero.
+    if (keep == 0.0) {
+      T* const data = x_.data;
+      std::int64_t const features = x_.features;
+      exec.for_each_tile(x_.batch, features, [=](std::int64_t s, std::int64_t first, int n) {
+        for (int i = 0; i < n; ++i) data[s * features + first + i] = T(0);
+      });
+    }
+    launch(exec, fused_pass<T, 0, 1, 0, 1, x0_hook::none, false, Noise>{d, noise_}, spread == 0.0);
+    reset();
+  }
+
+  /// Forgets everything but the state.
+  void reset() noexcept {
+    state_[0] = x_.data;
+    retained_ = 0;
+    input_ready_ = false;
+  }
+
+  /// Visits every buffer that a checkpoint or a fork must carry, in a fixed order.
+  template <class F>
+  void for_each_buffer(F const& f) const {
+    f(x_.data, x_.size());
+    for (int j = 0; j < state_slots - 1; ++j) f(spare_[static_cast<std::size_t>(j)], x_.size());
+    for (T* h : history_) f(h, x_.size());
+    for (T* r : ring_) f(r, x_.size());
+    if constexpr (Prediction::scales_input) f(input_, x_.size());
+  }
+  int retained() const noexcept { return retained_; }
+  bool input_ready() const noexcept { return input_ready_; }
+  /// Puts the pointers back as they stood after `retained` retaining stages of a step.
+  void restore(int retained, bool input_ready) noexcept {
+    reset();
+    for (int j = 0; j < retained; ++j) {
+      for (int k = j; k >= 0; --k) state_[static_cast<std::size_t>(k + 1)] = state_[static_cast<std::size_t>(k)];
+      state_[0] = spare_[static_cast<std::size_t>(j)];
+    }
+    retained_ = retained;
+    input_ready_ = input_ready;
+  }
+
+ private:
+  template <class A>
+  static void rotate(A& buffers) noexcept {
+    std::rotate(buffers.begin(), buffers.end() - 1, buffers.end());
+  }
+
+  T const* fresh_prediction(int b) const noexcept {
+    if constexpr (writes_into_ring) {
+      static_cast<void>(b);
+      return ring_[0];
+    } else {
+      return predictions_[static_cast<std::size_t>(b)];
+    }
+  }
+
+  pass_data<T> base_data() const noexcept {
+    pass_data<T> d;
+    d.features = x_.features;
+    d.prediction_features = x_.features * (Variance ? 2 : 1);
+    d.first_sample = x_.first_sample;
+    d.state[0] = state_[0];
+    return d;
+  }
+
+  void convert(stage const& s, pass_data<T>& d) const {
+    linear_form const output = prediction_.to(Solver::frame, s.convert);
+    d.to_output_state = static_cast<T>(output.state);
+    d.to_output = static_cast<T>(output.output);
+    d.output_weight = static_cast<T>(s.output);
+    linear_form const x0 = prediction_.to(frame::x0, s.convert);
+    d.to_x0_state = static_cast<T>(x0.state);
+    d.to_x0 = static_cast<T>(x0.output);
+    if constexpr (Guidance::hook != x0_hook::none) {
+      double const slope = s.convert.alpha / s.convert.sigma;
+      d.output_per_x0 = static_cast<T>(Solver::frame == frame::x0    ? 1.0
+                                       : Solver::frame == frame::eps ? -slope
+                                                                     : -slope - 1.0);
+      d.hook_weight = static_cast<T>(s.hook);
+    }
+    d.log_std[0] = static_cast<T>(s.log_std[0]);
+    d.log_std[1] = static_cast<T>(s.log_std[1]);
+  }
+
+  // Run-time counts of sources and history become template arguments here, once per stage.
+  template <int G, class Exec>
+  void dispatch(Exec const& exec, pass_data<T> const& d, int sources, int past, bool noisy) {
+    constexpr int most = std::max(branches, Cache::depth);
+    if (sources == G) {
+      if constexpr (G > 0 || has_pure_passes<Solver>) dispatch_history<G, 0>(exec, d, past, noisy);
+    } else if constexpr (G < most) {
+      dispatch<G + 1>(exec, d, sources, past, noisy);
+    }
+  }
+
+  template <int G, int H, class Exec>
+  void dispatch_history(Exec const& exec, pass_data<T> const& d, int past, bool noisy) {
+    if (past == H) {
+      constexpr x0_hook hook = G > 0 ? Guidance::hook : x0_hook::none;
+      constexpr bool variance = G > 0 && Variance;
+      bool const flat = !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !variance;
+      launch(exec,
+             fused_pass<T, G, state_slots, H, Solver::noises, hook, variance, Noise>{d, noise_}, flat);
+    } else if constexpr (H < history_size) {
+      dispatch_history<G, H + 1>(exec, d, past, noisy);
+    }
+  }
+
+  // Without anything per sample the rows are one long row, and short rows cost no more than one.
+  template <class Exec, class Pass>
+  void launch(Exec const& exec, Pass const& pass, bool flat) const {
+    if (x_.size() == 0) return;
+    if (flat) {
+      exec.for_each_tile(1, x_.size(), pass);
+    } else {
+      exec.for_each_tile(x_.batch, x_.features, pass);
+    }
+  }
+
+  batch_view<T> x_;
+  Prediction prediction_;
+  Guidance guidance_;
+  Noise noise_;
+  int block_;
+  int retained_ = 0;
+  bool input_ready_ = false;
+  std::array<T*, static_cast<std::size_t>(state_slots)> state_{};
+  std::array<T*, static_cast<std::size_t>(state_slots)> spare_{};
+  std::array<T*, static_cast<std::size_t>(history_size)> history_{};
+  std::array<T*, static_cast<std::size_t>(Cache::depth)> ring_{};
+  std::array<T*, static_cast<std::size_t>(prediction_buffers)> predictions_{};
+  T* input_ = nullptr;
+  T* scratch_ = nullptr;
+  T* limit_ = nullptr;
+  T* factor_ = nullptr;
+};
+
+}  // namespace diffx::detail

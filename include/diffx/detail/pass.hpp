@@ -1,0 +1,184 @@
+#pragma once
+
+#include <cstdint>
+
+#include <diffx/concepts/guidance.hpp>
+#include <diffx/concepts/noise.hpp>
+#include <diffx/config.hpp>
+#include <diffx/random.hpp>
+
+namespace diffx::detail {
+
+/// The pointers and narrowed weights of one stage. Unused entries are never touched.
+template <class T>
+struct pass_data {
+  static constexpr int max_sources = 4;
+  static constexpr int max_states = 3;
+  static constexpr int max_history = 8;
+  static constexpr int max_noise = 2;
+
+  std::int64_t features = 0;
+  std::int64_t prediction_features = 0;  // features, or twice that with a learned variance
+  std::int64_t first_sample = 0;
+
+  T const* source[max_sources] = {};  // [batch, prediction_features]
+  T source_weight[max_sources] = {};
+  T const* sample_factor = nullptr;  // [batch], multiplies the combined prediction
+
+  T const* state[max_states] = {};  // [batch, features]
+  T state_weight[max_states] = {};
+  T const* history[max_history] = {};
+  T history_weight[max_history] = {};
+  noise::key noise_key[max_noise] = {};
+  T noise_weight[max_noise] = {};
+
+  T to_output_state = 0, to_output = 0;  // m = to_output_state x + to_output p
+  T output_weight = 0;
+  T to_x0_state = 0, to_x0 = 0;          // x0 = to_x0_state x + to_x0 p
+  T output_per_x0 = 0;                   // d m / d x0, for a hook
+  T hook_weight = 0;
+  T clip = 0;                            // x0_hook::clip
+  T const* sample_limit = nullptr;       // [batch], x0_hook::dynamic
+  T log_std[2] = {};
+
+  T* target = nullptr;            // the new state
+  T* kept_output = nullptr;       // m, for the history
+  T* kept_prediction = nullptr;   // the combined prediction, for the cache
+  T* next_input = nullptr;        // input_scale x', for a network with a scaled input
+  T input_scale = 1;
+  T* preview = nullptr;           // the x0 estimate, for an observer
+};
+
+/// e^x by argument reduction and a polynomial, without libm: 2e-7 in float, 1e-15 in double.
+template <class T>
+DIFFX_HD inline T exp(T x) noexcept {
+  T const log2e = T(1.44269504088896340736);
+  T const scaled = x * log2e;
+  T const clamped = scaled < T(-120) ? T(-120) : (scaled > T(120) ? T(120) : scaled);
+  auto const n = static_cast<std::int32_t>(clamped + (clamped < T(0) ? T(-0.5) : T(0.5)));
+  T const r = (clamped - static_cast<T>(n)) * T(0.693147180559945309417);
+  constexpr int terms = sizeof(T) == 4 ? 7 : 13;
+  T sum = T(1);
+  for (int k = terms; k >= 1; --k) sum = fma(sum * r, T(1) / static_cast<T>(k), T(1));
+  using B = random::detail::bits<T>;
+  using W = typename B::word;
+  W const power = static_cast<W>(static_cast<typename B::exponent>(n) +
+                                 (sizeof(T) == 4 ? 127 : 1023))
+                  << B::mantissa;
+  return sum * random::detail::from_word<T>(power);
+}
+
+/// The one pass over memory that follows a model evaluation: guidance, conversion, hook, solver
+/// and noise, everything in registers.
+///
+/// Bytes per element: one read per source, state and history tensor with a compile-time place, one
+/// write of the state, and one write for each optional output that is asked for. Noise costs none.
+/// The order of operations is fixed and every product-sum goes through detail::fma, so the result
+/// does not depend on tile, thread or backend of one build.
+///
+/// G sources, S states, H history tensors, N noise terms; Variance: the prediction has a second
+/// half of learned variances.
+template <class T, int G, int S, int H, int N, x0_hook Hook, bool Variance, class Noise>
+struct fused_pass {
+  pass_data<T> data;
+  Noise noise;
+
+  DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
+#if defined(__CUDA_ARCH__)
+    constexpr int width = 4;
+#else
+    constexpr int width = 512;
+#endif
+    T z[N > 0 ? N : 1][N > 0 ? width : 1];
+    if constexpr (N > 0) {
+      for (int j = 0; j < N; ++j) {
+        if (data.noise_weight[j] != T(0)) {
+          noise.fill(data.noise_key[j], data.first_sample + sample, first, n, z[j]);
+        } else {
+          for (int i = 0; i < n; ++i) z[j][i] = T(0);
+        }
+      }
+    }
+    pass_data<T> const d = data;
+    std::int64_t const base = sample * d.features + first;
+    std::int64_t const prediction_base = sample * d.prediction_features + first;
+    T const factor = d.sample_factor != nullptr ? d.sample_factor[sample] : T(1);
+    T limit = d.clip, shrink = T(1);
+    if constexpr (Hook == x0_hook::dynamic) {
+      if (d.sample_limit != nullptr) {
+        limit = d.sample_limit[sample];
+        shrink = T(1) / limit;
+      }
+    }
+    // Bases are applied to the pointers once: compilers then see plain unit-stride loops.
+    T const* p[G > 0 ? G : 1] = {};
+    for (int g = 0; g < G; ++g) p[g] = d.source[g] + prediction_base;
+    T const* x[S];
+    for (int j = 0; j < S; ++j) x[j] = d.state[j] + base;
+    T const* m[H > 0 ? H : 1] = {};
+    for (int j = 0; j < H; ++j) m[j] = d.history[j] + base;
+    T* const target = d.target + base;
+
+    auto const element = [&](int i, T& combined, T& x0, T& output) {
+      T const current = x[0][i];
+      T sum = d.state_weight[0] * current;
+      for (int j = 1; j < S; ++j) sum = fma(d.state_weight[j], x[j][i], sum);
+      if constexpr (G > 0) {
+        combined = d.source_weight[0] * p[0][i];
+        for (int g = 1; g < G; ++g) combined = fma(d.source_weight[g], p[g][i], combined);
+        combined *= factor;
+        output = fma(d.to_output, combined, d.to_output_state * current);
+        x0 = fma(d.to_x0, combined, d.to_x0_state * current);
+        if constexpr (Hook != x0_hook::none) {
+          T const low = x0 < -limit ? -limit : x0;
+          T const hooked = (low > limit ? limit : low) * shrink;
+          T const change = hooked - x0;
+          output = fma(d.output_per_x0, change, output);
+          sum = fma(d.hook_weight, change, sum);
+          x0 = hooked;
+        }
+        sum = fma(d.output_weight, output, sum);
+      }
+      for (int j = 0; j < H; ++j) sum = fma(d.history_weight[j], m[j][i], sum);
+      if constexpr (N > 0) {
+        T const first_weight =
+            Variance ? d.noise_weight[0] * exp(fma(d.log_std[1], p[0][i + d.features], d.log_std[0]))
+                     : d.noise_weight[0];
+        sum = fma(first_weight, z[0][i], sum);
+        for (int j = 1; j < N; ++j) sum = fma(d.noise_weight[j], z[j][i], sum);
+      }
+      return sum;
+    };
+
+    bool const plain = d.kept_output == nullptr && d.kept_prediction == nullptr &&
+                       d.next_input == nullptr && d.preview == nullptr;
+    if (plain) {
+      DIFFX_INDEPENDENT
+      for (int i = 0; i < n; ++i) {
+        T combined{}, x0{}, output{};
+        target[i] = element(i, combined, x0, output);
+      }
+    } else if (d.kept_prediction == nullptr && d.next_input == nullptr && d.preview == nullptr) {
+      T* const kept = d.kept_output + base;
+      DIFFX_INDEPENDENT
+      for (int i = 0; i < n; ++i) {
+        T combined{}, x0{}, output{};
+        T const next = element(i, combined, x0, output);
+        kept[i] = output;
+        target[i] = next;
+      }
+    } else {
+      for (int i = 0; i < n; ++i) {
+        T combined{}, x0{}, output{};
+        T const next = element(i, combined, x0, output);
+        if (d.kept_output != nullptr) d.kept_output[base + i] = output;
+        if (d.kept_prediction != nullptr) d.kept_prediction[base + i] = combined;
+        if (d.preview != nullptr) d.preview[base + i] = x0;
+        if (d.next_input != nullptr) d.next_input[base + i] = d.input_scale * next;
+        target[i] = next;
+      }
+    }
+  }
+};
+
+}  // namespace diffx::detail

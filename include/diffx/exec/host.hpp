@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+
+namespace diffx::exec {
+
+/// Elements that one call of a pass works on: small enough for the first-level cache, large enough
+/// to vectorise; a multiple of the four elements that share a block of random words.
+inline constexpr int tile = 512;
+
+/// The calling thread, vectorised by the compiler. `exec::threads` is the same over several.
+///
+/// An execution object offers
+///
+/// | `for_each_tile(batch, features, op)` | op(sample, first, count) for tiles that cover           |
+/// |                                      | [batch, features], in no order                          |
+/// | `for_each_sample(batch, op)`         | op(sample) for every sample, in no order                |
+/// | `E::on_host`                         | true if memory is the host's and a call returns when    |
+/// |                                      | its work is done                                        |
+struct host {
+  static constexpr bool on_host = true;
+
+  template <class Op>
+  void for_each_tile(std::int64_t batch, std::int64_t features, Op const& op) const {
+    for (std::int64_t sample = 0; sample < batch; ++sample) {
+      for (std::int64_t first = 0; first < features; first += tile) {
+        auto const left = features - first;
+        op(sample, first, static_cast<int>(left < tile ? left : tile));
+      }
+    }
+  }
+
+  template <class Op>
+  void for_each_sample(std::int64_t batch, Op const& op) const {
+    for (std::int64_t sample = 0; sample < batch; ++sample) op(sample);
+  }
+};
+
+}  // namespace diffx::exec

@@ -1,0 +1,660 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/noise.hpp>
+#include <diffx/detail/checkpoint.hpp>
+#include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/parts.hpp>
+#include <diffx/error.hpp>
+#include <diffx/noise/counted.hpp>
+#include <diffx/timetable.hpp>
+
+namespace diffx {
+
+/// What a run finds in the caller's buffer when it starts.
+enum class start {
+  prior,   // anything: it is overwritten with the prior's noise
+  given,   // a state at the first level, used as it is
+  noised,  // clean data, which is first noised to the first level (image to image)
+};
+
+/// What a run is told besides its policies.
+template <class Noise = noise::counted>
+struct options {
+  Noise noise{};                   // noise::counted{seed} unless another source is given
+  diffx::start start = diffx::start::prior;
+  int first_step = 0;              // a run may begin and end anywhere on its timetable
+  int last_step = -1;              // -1: the timetable's last
+  bool check_finite = false;       // report NaN or inf from the network (one more read of it)
+};
+
+/// Where a run stands, for observers.
+struct progress {
+  int step = 0;         // steps done since the timetable's start
+  int steps = 0;        // where the run ends
+  int evaluations = 0;  // calls of the network per sample and branch group
+  int nfe = 0;          // network evaluations per sample; a guided evaluation counts 2
+  level at;             // the level reached
+};
+
+/// An observer answers whether to go on. Returning void or true goes on as well.
+enum class flow { go_on, stop };
+
+/// What a finished or stopped run reports.
+struct result {
+  int steps = 0;
+  int evaluations = 0;
+  int nfe = 0;
+  bool stopped = false;
+};
+
+/// The observer of a run that nobody watches.
+struct no_observer {
+  void operator()(progress const&) const noexcept {}
+};
+
+namespace detail {
+
+template <class S>
+inline constexpr bool solver_is_dynamic = false;
+template <class S>
+  requires requires { S::reads_device; }
+inline constexpr bool solver_is_dynamic<S> = S::reads_device;
+
+inline constexpr std::int64_t workspace_alignment = 64;
+
+inline std::int64_t checked_product(std::int64_t a, std::int64_t b, std::string_view what) {
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) {
+    fail("diffx::run: " + std::string(what) + " = " + text(static_cast<long long>(a)) + " x " +
+         text(static_cast<long long>(b)) + " does not fit 63 bits");
+  }
+  return product;
+}
+
+template <class T>
+struct non_finite_op {
+  batch_view<T const> values;
+  std::int64_t* count;  // [batch]
+
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    T const* const row = values.row(sample);
+    std::int64_t bad = 0;
+    for (std::int64_t i = 0; i < values.features; ++i) {
+      // x - x is 0 for every finite x and NaN otherwise, whatever the sign.
+      bad += (row[i] - row[i] == T(0)) ? 0 : 1;
+    }
+    count[sample] = bad;
+  }
+};
+
+}  // namespace detail
+
+/// Everything of one sampling loop that changes: the state, history, cache and position.
+///
+/// A run advances step by step, can be forked, re-noised, checkpointed and resumed bit-exactly, and
+/// stopped at any time. If a denoiser throws, the run stays where it was before that evaluation:
+/// advance() tries it again. It refers to the sampler, denoiser, timetable and buffers it was
+/// started with; they must outlive it.
+template <class Sampler, class Exec, class Denoiser, class Noise, class... Ts>
+class run {
+  static constexpr std::size_t blocks = sizeof...(Ts);
+  using process_type = typename Sampler::process_type;
+  using solver_type = typename Sampler::solver_type;
+  using guidance_type = typename Sampler::guidance_type;
+  using cache_type = typename Sampler::cache_type;
+
+  template <std::size_t B>
+  using value_t = std::tuple_element_t<B, std::tuple<Ts...>>;
+  template <std::size_t B>
+  using block_t = detail::continuous_block<
+      value_t<B>,
+      detail::part_t<B, std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>>,
+      detail::part_t<B, solver_type>, guidance_type, cache_type, learns_variance<Denoiser>, Noise>;
+
+  template <class Indices>
+  struct block_tuple;
+  template <std::size_t... B>
+  struct block_tuple<std::index_sequence<B...>> {
+    using type = std::tuple<block_t<B>...>;
+  };
+  using blocks_t = typename block_tuple<std::make_index_sequence<blocks>>::type;
+
+ public:
+  static constexpr bool dynamic = detail::solver_is_dynamic<detail::part_t<0, solver_type>>;
+
+  run(Sampler const& sampler, Exec const& exec, Denoiser const& denoiser, timetable const& grid,
+      std::tuple<batch_view<Ts>...> x, options<Noise> const& opts, std::span<std::byte> workspace)
+      : run(std::make_index_sequence<blocks>{}, sampler, exec, denoiser, grid, x, opts, workspace) {}
+
+  /// Bytes of workspace for these shapes; the span given to a run must be aligned to 64.
+  static std::int64_t workspace_size(std::tuple<batch_view<Ts>...> const& x) {
+    return size_of(x, std::make_index_sequence<blocks>{});
+  }
+
+  bool done() const noexcept { return step_ >= end_; }
+  int step() const noexcept { return step_; }
+  int stage_index() const noexcept { return stage_; }
+  timetable const& grid() const noexcept { return *grid_; }
+
+  progress status() const noexcept {
+    return {step_, end_, evaluations_, nfe_, (*grid_)[step_]};
+  }
+
+  template <std::size_t B = 0>
+  auto state() const noexcept {
+    return std::get<B>(blocks_).x();
+  }
+
+  /// Takes one step. Does nothing once done.
+  void advance() {
+    if (done()) return;
+    if constexpr (dynamic) {
+      advance_dynamic();
+    } else {
+      int const step = step_;
+      while (step_ == step && !done()) advance_stage();
+    }
+  }
+
+  /// Takes one stage: one evaluation and its pass.
+  void advance_stage() {
+    if (done()) return;
+    auto const& plan = plan_of<0>();
+    std::size_t const index = stage_position();
+    stage const& s = plan.stages()[index];
+    bool const ends_step = static_cast<int>(index) + 1 == offsets_[static_cast<std::size_t>(step_ - first_ + 1)];
+    mix_t const m = s.evaluates ? evaluate(s) : mix_t{};
+    apply_all(index, m, ends_step, std::make_index_sequence<blocks>{});
+    ++stage_;
+    if (ends_step) finish_step();
+  }
+
+  /// Runs to the end, or until the observer stops it after a step.
+  template <class Observer>
+  result finish(Observer&& observer) {
+    bool stopped = false;
+    while (!done() && !stopped) {
+      advance();
+      stopped = asks_to_stop(observer, status());
+    }
+    return {step_ - first_, evaluations_, nfe_, stopped && !done()};
+  }
+  result finish() {
+    return finish(no_observer{});
+  }
+
+  /// Asks the pass for the x0 estimate of every evaluation, as a preview; costs one more write.
+  template <std::size_t B = 0>
+  void preview_into(value_t<B>* buffer) noexcept {
+    std::get<B>(previews_) = buffer;
+  }
+
+  /// Puts noise back and stands again before step `index`, as q(x_index | x_now) says. `draw` makes
+  /// the variate's address, so each call of a run needs its own.
+  void renoise(int index, int draw) {
+    detail::require(index >= first_ && index <= step_, "diffx::run::renoise", "index", index,
+                    "between the run's first step and its position " + detail::text(step_));
+    renoise_all(index, draw, std::make_index_sequence<blocks>{});
+    step_ = index;
+    stage_ = 0;
+    history_from_ = index;
+    replan(std::make_index_sequence<blocks>{});
+    stored_ = 0;
+  }
+
+  /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.
+  run fork(std::uint64_t label, std::tuple<batch_view<Ts>...> x, std::span<std::byte> workspace) const {
+    return fork_blocks(label, x, workspace, std::make_index_sequence<blocks>{});
+  }
+
+  /// Everything needed to go on in another process, bit by bit.
+  std::vector<std::byte> checkpoint() const {
+    detail::checkpoint_writer out(fingerprint());
+    out.put(step_);
+    out.put(stage_);
+    out.put(evaluations_);
+    out.put(nfe_);
+    out.put(stored_);
+    out.put(history_from_);
+    for (double t : stored_times_) out.put(t);
+    std::apply([&](auto const&... b) { (write_block(out, b), ...); }, blocks_);
+    return out.finish();
+  }
+
+  /// Goes on from a checkpoint of a run with the same composition, timetable and shape.
+  void resume(std::span<std::byte const> bytes) {
+    detail::checkpoint_reader in(bytes, fingerprint());
+    int const step = in.template get<int>(), stage = in.template get<int>();
+    int const evaluations = in.template get<int>(), nfe = in.template get<int>();
+    int const stored = in.template get<int>(), history_from = in.template get<int>();
+    detail::require(step >= first_ && step <= end_, "diffx::run::resume", "step", step,
+                    "within the run's steps");
+    detail::require(history_from >= first_ && history_from <= step, "diffx::run::resume",
+                    "history start", history_from, "within the run's steps");
+    int const stages = step < end_ ? offsets_[static_cast<std::size_t>(step - first_ + 1)] -
+                                         offsets_[static_cast<std::size_t>(step - first_)]
+                                   : 1;
+    detail::require(stage >= 0 && stage < stages, "diffx::run::resume", "stage", stage,
+                    "within the step");
+    for (double& t : stored_times_) t = in.template get<double>();
+    std::apply([&](auto&... b) { (read_block(in, b), ...); }, blocks_);
+    in.finish();
+    step_ = step;
+    stage_ = stage;
+    evaluations_ = evaluations;
+    nfe_ = nfe;
+    stored_ = stored;
+    if (history_from != history_from_) {
+      history_from_ = history_from;
+      replan(std::make_index_sequence<blocks>{});
+    }
+  }
+
+  // What a dynamic solver drives: see concepts/solver.hpp.
+  Exec const& exec() const noexcept { return *exec_; }
+  auto& block() noexcept { return std::get<0>(blocks_); }
+  process_type const& process() const noexcept { return sampler_->process; }
+  diffx::step current_step() const noexcept { return grid_->step(step_); }
+
+  /// Evaluates the model at `s.at` and executes the stage.
+  void execute(stage const& s, bool ends_step) {
+    mix_t const m = s.evaluates ? evaluate(s) : mix_t{};
+    block().apply(*exec_, s, m, ends_step, nullptr, std::get<0>(previews_));
+    ++stage_;
+  }
+
+ private:
+  using mix_t = typename std::tuple_element_t<0, blocks_t>::mix;
+  struct no_grid {};
+
+  template <std::size_t... B>
+  run(std::index_sequence<B...>, Sampler const& sampler, Exec const& exec, Denoiser const& denoiser,
+      timetable const& grid, std::tuple<batch_view<Ts>...> const& x, options<Noise> const& opts,
+      std::span<std::byte> workspace)
+      : sampler_(&sampler),
+        exec_(&exec),
+        denoiser_(&denoiser),
+        grid_(&grid),
+        options_(opts),
+        first_(opts.first_step),
+        end_(opts.last_step < 0 ? grid.steps() : opts.last_step + 1),
+        blocks_(make_blocks<B...>(sampler, denoiser, x, opts, workspace)) {
+    constexpr auto where = "diffx::run";
+    detail::require(first_ >= 0 && first_ < grid.steps(), where, "first_step", first_,
+                    "in [0, " + detail::text(grid.steps()) + ")");
+    detail::require(end_ > first_ && end_ <= grid.steps(), where, "last_step", end_ - 1,
+                    "in [first_step, " + detail::text(grid.steps()) + ")");
+    noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch,
+                       std::max({std::get<B>(x).features...}), grid.steps());
+    step_ = history_from_ = first_;
+    if constexpr (blocks > 1) {
+      (part_grids_.push_back(part_grid<B>()), ...);
+    }
+    if constexpr (!dynamic) replan(std::index_sequence<B...>{});
+    begin(std::index_sequence<B...>{});
+    if (options_.check_finite) bad_.resize(static_cast<std::size_t>(std::get<0>(x).batch));
+  }
+
+  template <std::size_t... B>
+  static std::int64_t size_of(std::tuple<batch_view<Ts>...> const& x, std::index_sequence<B...>) {
+    std::int64_t total = 0;
+    auto const add = [&](auto const& view, std::int64_t elements, std::int64_t bytes) {
+      detail::require(view.batch >= 0, "diffx::run", "batch", static_cast<long long>(view.batch),
+                      "at least 0");
+      detail::require(view.features >= 1, "diffx::run", "features",
+                      static_cast<long long>(view.features), "at least 1 (the shape is empty)");
+      detail::checked_product(detail::checked_product(view.batch, view.features, "batch x features"),
+                              256, "workspace");
+      std::int64_t const size = elements * bytes;
+      total += (size + detail::workspace_alignment - 1) / detail::workspace_alignment *
+               detail::workspace_alignment;
+    };
+    (add(std::get<B>(x), 0, 1), ...);
+    (add(std::get<B>(x),
+         block_t<B>::workspace_elements(std::get<B>(x).batch, std::get<B>(x).features),
+         static_cast<std::int64_t>(sizeof(value_t<B>))),
+     ...);
+    return total;
+  }
+
+  template <std::size_t... B>
+  static blocks_t make_blocks(Sampler const& sampler, Denoiser const& denoiser,
+                              std::tuple<batch_view<Ts>...> const& x, options<Noise> const& opts,
+                              std::span<std::byte> workspace) {
+    auto const needed = size_of(x, std::index_sequence<B...>{});
+    if (static_cast<std::int64_t>(workspace.size()) < needed) {
+      detail::fail("diffx::run: workspace has " +
+                   detail::text(static_cast<long long>(workspace.size())) + " bytes, needs " +
+                   detail::text(static_cast<long long>(needed)));
+    }
+    if (needed > 0 && reinterpret_cast<std::uintptr_t>(workspace.data()) %
+                              static_cast<std::uintptr_t>(detail::workspace_alignment) !=
+                          0) {
+      detail::fail("diffx::run: workspace must be aligned to 64 bytes");
+    }
+    bool const same_batch = ((std::get<B>(x).batch == std::get<0>(x).batch) && ...);
+    if (!same_batch) detail::fail("diffx::run: the blocks of a state must have one batch size");
+    bool const has_data = ((std::get<B>(x).data != nullptr || std::get<B>(x).size() == 0) && ...);
+    if (!has_data) detail::fail("diffx::run: a state's data is null");
+    std::byte* p = workspace.data();
+    auto const take = [&](std::int64_t bytes) {
+      std::byte* const here = p;
+      p += (bytes + detail::workspace_alignment - 1) / detail::workspace_alignment *
+           detail::workspace_alignment;
+      return here;
+    };
+    return blocks_t{block_t<B>(
+        std::get<B>(x),
+        reinterpret_cast<value_t<B>*>(
+            take(block_t<B>::workspace_elements(std::get<B>(x).batch, std::get<B>(x).features) *
+                 static_cast<std::int64_t>(sizeof(value_t<B>)))),
+        detail::part<B>(denoiser.prediction), sampler.guidance, opts.noise, static_cast<int>(B))...};
+  }
+
+  template <std::size_t B>
+  timetable part_grid() const {
+    std::vector<level> levels;
+    for (level const& l : grid_->levels()) {
+      levels.push_back(B == 0 ? l : detail::part<B>(sampler_->process).at(l.t));
+    }
+    return timetable(std::move(levels));
+  }
+
+  template <std::size_t B>
+  timetable const& grid_of() const noexcept {
+    if constexpr (blocks > 1) {
+      return part_grids_[B];
+    } else {
+      return *grid_;
+    }
+  }
+
+  template <std::size_t B>
+  diffx::plan const& plan_of() const noexcept {
+    return plans_[B];
+  }
+
+  std::size_t stage_position() const noexcept {
+    return static_cast<std::size_t>(offsets_[static_cast<std::size_t>(step_ - first_)] + stage_);
+  }
+
+  template <std::size_t... B>
+  void replan(std::index_sequence<B...>) {
+    (plan_block<B>(), ...);
+  }
+
+  template <std::size_t B>
+  void plan_block() {
+    auto const& process = detail::part<B>(sampler_->process);
+    auto const& solver = detail::part<B>(sampler_->solver);
+    diffx::plan& out = plans_[B];
+    out = {};
+    std::vector<int> offsets{0};
+    for (int i = first_; i < end_; ++i) {
+      int const from = i >= history_from_ ? history_from_ : i;
+      std::size_t const before = out.stages().size();
+      solver.plan(plan_context<std::remove_cvref_t<decltype(process)>>{process, grid_of<B>(), i,
+                                                                       from, end_ - 1},
+                  out);
+      for (std::size_t k = before; k < out.stages().size(); ++k) {
+        check(out.stages()[k], i);
+      }
+      offsets.push_back(static_cast<int>(out.stages().size()));
+    }
+    if (B > 0 && offsets != offsets_) {
+      detail::fail("diffx::run: the solvers of blocks 0 and " + detail::text(static_cast<int>(B)) +
+                   " ask for different stages; give all blocks solvers with the same evaluations");
+    }
+    offsets_ = std::move(offsets);
+  }
+
+  // A weight that is not finite would reach every element; the solver or the grid is at fault.
+  void check(stage const& s, int step) const {
+    double sum = s.output + s.hook;
+    for (double w : s.state) sum += w;
+    for (double w : s.history) sum += w;
+    for (noise_term const& n : s.noise) sum += n.weight;
+    if (!(sum - sum == 0.0)) {
+      detail::fail("diffx::run: " + std::string(detail::part_t<0, solver_type>::name) +
+                   " has a weight that is not finite at step " + detail::text(step) +
+                   " from lambda = " + detail::text((*grid_)[step].lambda) + " to " +
+                   detail::text((*grid_)[step + 1].lambda) +
+                   "; this grid point is outside what the solver can do");
+    }
+  }
+
+  template <std::size_t... B>
+  void begin(std::index_sequence<B...>) {
+    auto const one = [&](auto& block, level const& at) {
+      noise::key const key{noise::prior_step, 0, 0, 1.0, 1.0};
+      if (options_.start == start::prior) {
+        block.renoise(*exec_, 0.0, detail::prior_std(at), key);
+      } else if (options_.start == start::noised) {
+        block.renoise(*exec_, at.alpha, at.sigma, key);
+      }
+    };
+    (one(std::get<B>(blocks_), grid_of<B>()[first_]), ...);
+  }
+
+  template <std::size_t... B>
+  void renoise_all(int index, int draw, std::index_sequence<B...>) {
+    auto const one = [&](auto& block, level const& now, level const& then) {
+      double const keep = then.alpha / now.alpha;
+      double const spread = std::sqrt(std::max(0.0, then.sigma * then.sigma - keep * keep * now.sigma * now.sigma));
+      block.renoise(*exec_, keep, spread, {noise::prior_step, draw, 0, now.t, then.t});
+    };
+    (one(std::get<B>(blocks_), grid_of<B>()[step_], grid_of<B>()[index]), ...);
+  }
+
+  /// Calls the network where the cache says so; returns how the prediction is made.
+  mix_t evaluate(stage const& s) {
+    mix_t m;
+    diffx::step const now = grid_->step(step_);
+    m.fresh = sampler_->cache.refresh(now, history_from_);
+    if constexpr (cache_type::depth > 0) {
+      if (!m.fresh && stored_ == 0) m.fresh = true;
+    }
+    if (!m.fresh) {
+      if constexpr (cache_type::depth > 0) {
+        // The newest time is the skipped one, for extrapolation; stored times follow.
+        std::array<double, static_cast<std::size_t>(cache_type::depth) + 1> times{};
+        times[0] = s.at.t;
+        for (int j = 0; j < stored_; ++j) times[static_cast<std::size_t>(j + 1)] = stored_times_[static_cast<std::size_t>(j)];
+        sampler_->cache.weights(now, std::span<double const>(times.data(), static_cast<std::size_t>(stored_) + 1),
+                                std::span<double>(m.weight.data(), static_cast<std::size_t>(stored_)));
+      }
+      return m;
+    }
+    sampler_->guidance.weights(now, std::span<double>(m.weight.data(), static_cast<std::size_t>(guidance_type::branches)));
+    for (int b = 0; b < guidance_type::branches; ++b) {
+      if (m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
+      query const q{step_, stage_, b, s.at, s.to};
+      call(q, s.at, b, std::make_index_sequence<blocks>{});
+      ++nfe_;
+    }
+    ++evaluations_;
+    if constexpr (cache_type::depth > 0) {
+      for (int j = cache_type::depth - 1; j > 0; --j) stored_times_[static_cast<std::size_t>(j)] = stored_times_[static_cast<std::size_t>(j - 1)];
+      stored_times_[0] = s.at.t;
+      if (stored_ < cache_type::depth) ++stored_;
+    }
+    return m;
+  }
+
+  template <std::size_t... B>
+  void call(query const& q, level const& at, int branch, std::index_sequence<B...>) {
+    if constexpr (blocks == 1) {
+      auto const out = std::get<0>(blocks_).prediction(branch);
+      (*denoiser_)(*exec_, std::get<0>(blocks_).input(*exec_, at), q, out);
+      if (options_.check_finite) check_finite(out, branch);
+    } else {
+      auto const out = std::tuple{std::get<B>(blocks_).prediction(branch)...};
+      (*denoiser_)(*exec_, std::tuple{std::get<B>(blocks_).input(*exec_, at)...}, q, out);
+      if (options_.check_finite) (check_finite(std::get<B>(out), branch), ...);
+    }
+  }
+
+  template <class T>
+  void check_finite(batch_view<T> out, int branch) {
+    static_assert(Exec::on_host, "diffx::run: check_finite reads the prediction on the host");
+    exec_->for_each_sample(out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
+    for (std::int64_t i = 0; i < out.batch; ++i) {
+      if (bad_[static_cast<std::size_t>(i)] == 0) continue;
+      detail::fail("diffx::run: the denoiser returned " +
+                   detail::text(static_cast<long long>(bad_[static_cast<std::size_t>(i)])) +
+                   " values that are not finite (of " + detail::text(static_cast<long long>(out.features)) +
+                   ") for sample " + detail::text(static_cast<long long>(out.first_sample + i)) +
+                   " in step " + detail::text(step_) + ", evaluation " + detail::text(stage_) +
+                   ", branch " + detail::text(branch) + ", at t = " + detail::text((*grid_)[step_].t));
+    }
+  }
+
+  template <std::size_t... B>
+  void apply_all(std::size_t index, mix_t const& m, bool ends_step, std::index_sequence<B...>) {
+    auto const& stages = plan_of<0>().stages();
+    bool const more = index + 1 < stages.size();
+    auto const one = [&](auto& block, diffx::plan const& p, auto* preview) {
+      typename std::remove_cvref_t<decltype(block)>::mix mine;
+      mine.weight = [&] {
+        decltype(mine.weight) w{};
+        for (std::size_t k = 0; k < w.size(); ++k) w[k] = m.weight[k];
+        return w;
+      }();
+      mine.fresh = m.fresh;
+      block.apply(*exec_, p.stages()[index], mine, ends_step,
+                  more && p.stages()[index + 1].evaluates ? &p.stages()[index + 1].at : nullptr,
+                  preview);
+    };
+    (one(std::get<B>(blocks_), plan_of<B>(), std::get<B>(previews_)), ...);
+  }
+
+  void finish_step() noexcept {
+    ++step_;
+    stage_ = 0;
+  }
+
+  void advance_dynamic() {
+    if (sampler_->solver.advance(*this)) finish_step();
+  }
+
+  template <class Observer>
+  static bool asks_to_stop(Observer& observer, progress const& p) {
+    using answer = decltype(observer(p));
+    if constexpr (std::is_void_v<answer>) {
+      observer(p);
+      return false;
+    } else if constexpr (std::is_same_v<answer, flow>) {
+      return observer(p) == flow::stop;
+    } else {
+      return !static_cast<bool>(observer(p));
+    }
+  }
+
+  template <std::size_t... B>
+  run fork_blocks(std::uint64_t label, std::tuple<batch_view<Ts>...> x,
+                  std::span<std::byte> workspace, std::index_sequence<B...>) const {
+    options<Noise> opts = options_;
+    opts.noise = options_.noise.fork(label);
+    opts.start = start::given;
+    run copy(*sampler_, *exec_, *denoiser_, *grid_, x, opts, workspace);
+    auto const one = [](auto const& from, auto& to) {
+      using T = typename std::remove_cvref_t<decltype(to)>::value_type;
+      std::vector<T*> targets;
+      to.for_each_buffer([&](T* p, std::int64_t) { targets.push_back(p); });
+      std::size_t k = 0;
+      from.for_each_buffer([&](T const* p, std::int64_t n) {
+        std::memcpy(targets[k++], p, static_cast<std::size_t>(n) * sizeof(T));
+      });
+      to.restore(from.retained(), from.input_ready());
+    };
+    (one(std::get<B>(blocks_), std::get<B>(copy.blocks_)), ...);
+    copy.step_ = step_;
+    copy.stage_ = stage_;
+    copy.evaluations_ = evaluations_;
+    copy.nfe_ = nfe_;
+    copy.stored_ = stored_;
+    copy.stored_times_ = stored_times_;
+    if (history_from_ != copy.history_from_) {
+      copy.history_from_ = history_from_;
+      copy.replan(std::index_sequence<B...>{});
+    }
+    return copy;
+  }
+
+  template <class Block>
+  static void write_block(detail::checkpoint_writer& out, Block const& b) {
+    out.put(b.retained());
+    out.put(static_cast<int>(b.input_ready()));
+    b.for_each_buffer([&](auto const* p, std::int64_t n) { out.put_array(p, n); });
+  }
+
+  template <class Block>
+  static void read_block(detail::checkpoint_reader& in, Block& b) {
+    int const retained = in.template get<int>();
+    int const ready = in.template get<int>();
+    detail::require(retained >= 0 && retained < Block::state_slots, "diffx::run::resume",
+                    "retained states", retained, "below the solver's number of states");
+    b.for_each_buffer([&](auto* p, std::int64_t n) { in.get_array(p, n); });
+    b.restore(retained, ready != 0);
+  }
+
+  /// A hash of the composition, the timetable and the shape: what a checkpoint must agree with.
+  std::uint64_t fingerprint() const {
+    detail::hash64 h;
+    h.add(detail::part_t<0, process_type>::name);
+    h.add(detail::part_t<0, solver_type>::name);
+    h.add(guidance_type::name);
+    h.add(cache_type::name);
+    h.add(Noise::name);
+    for (level const& l : grid_->levels()) {
+      h.add(l.t);
+      h.add(l.lambda);
+    }
+    h.add(first_);
+    h.add(end_);
+    if constexpr (requires { options_.noise.seed; }) h.add(options_.noise.seed);
+    std::apply(
+        [&](auto const&... b) {
+          ((h.add(b.x().batch), h.add(b.x().features), h.add(b.x().first_sample),
+            h.add(static_cast<int>(sizeof(typename std::remove_cvref_t<decltype(b)>::value_type)))),
+           ...);
+        },
+        blocks_);
+    return h.value();
+  }
+
+  Sampler const* sampler_;
+  Exec const* exec_;
+  Denoiser const* denoiser_;
+  timetable const* grid_;
+  options<Noise> options_;
+  int first_, end_;
+  int step_ = 0, stage_ = 0, history_from_ = 0;
+  int evaluations_ = 0, nfe_ = 0;
+  int stored_ = 0;  // predictions in the cache
+  std::array<double, static_cast<std::size_t>(cache_type::depth > 0 ? cache_type::depth : 1)>
+      stored_times_{};
+  std::vector<timetable> part_grids_;
+  std::array<diffx::plan, blocks> plans_;
+  std::vector<int> offsets_;
+  std::vector<std::int64_t> bad_;
+  std::tuple<Ts*...> previews_{};
+  blocks_t blocks_;
+};
+
+}  // namespace diffx

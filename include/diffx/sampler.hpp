@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <diffx/cache/none.hpp>
+#include <diffx/concepts/cache.hpp>
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/guidance.hpp>
+#include <diffx/concepts/process.hpp>
+#include <diffx/concepts/search.hpp>
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/parts.hpp>
+#include <diffx/detail/workspace.hpp>
+#include <diffx/guidance/none.hpp>
+#include <diffx/rule/guidance_and_denoiser.hpp>
+#include <diffx/rule/process_and_prediction.hpp>
+#include <diffx/rule/process_and_solver.hpp>
+#include <diffx/rule/solver_and_cache.hpp>
+#include <diffx/rule/solver_and_guidance.hpp>
+#include <diffx/run.hpp>
+#include <diffx/search/none.hpp>
+#include <diffx/timetable.hpp>
+
+namespace diffx {
+
+namespace detail {
+
+// Rules are bases, so that a composition that makes no sense fails where it is named, with one
+// error. Policies of several blocks are asked part by part.
+template <class Process, class Solver, class Guidance, class Cache, class Blocks>
+struct rules;
+template <class Process, class Solver, class Guidance, class Cache, std::size_t... B>
+struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>>
+    : rule::process_and_solver_must_fit<part_t<B, Process>, part_t<B, Solver>>...,
+      rule::solver_and_cache_must_fit<part_t<0, Solver>, Cache>,
+      rule::solver_and_guidance_must_fit<part_t<0, Solver>, Guidance> {};
+
+}  // namespace detail
+
+/// A composition of the five policies: one specialised sampling loop.
+///
+///     sampler s{process::vp{}, solver::dpmpp_2m{}, guidance::cfg{3.0}};
+///     auto const grid = grid::uniform_lambda(s.process, 20);
+///     s.sample(exec::host{}, denoiser, grid, batch_view<float>{out, 16, 784}, {.noise = {7}});
+///
+/// A sampler is immutable and may be shared by any number of runs and threads.
+template <process_policy Process, class Solver, guidance_policy Guidance = guidance::none,
+          cache_policy Cache = cache::none, search_policy Search = search::none>
+struct sampler {
+  using process_type = Process;
+  using solver_type = Solver;
+  using guidance_type = Guidance;
+  using cache_type = Cache;
+  using search_type = Search;
+  static constexpr std::size_t blocks = detail::part_count<Process>;
+  using rules_type = detail::rules<Process, Solver, Guidance, Cache, std::make_index_sequence<blocks>>;
+  static_assert(sizeof(rules_type) > 0);
+
+  Process process{};
+  Solver solver{};
+  Guidance guidance{};
+  Cache cache{};
+  Search search{};
+
+  /// Bytes of workspace that a run over x needs.
+  template <class Denoiser, class Exec, class Noise = noise::counted, class... Ts>
+  std::int64_t workspace_size(Exec const&, Denoiser const&, std::tuple<batch_view<Ts>...> x,
+                              options<Noise> const& = {}) const {
+    return run<sampler, Exec, Denoiser, Noise, Ts...>::workspace_size(x);
+  }
+  template <class Exec, class Denoiser, class T, class Noise = noise::counted>
+  std::int64_t workspace_size(Exec const& exec, Denoiser const& denoiser, batch_view<T> x,
+                              options<Noise> const& opts = {}) const {
+    return workspace_size(exec, denoiser, std::tuple{x}, opts);
+  }
+
+  /// Starts a run in the caller's buffers. Nothing is allocated in the workspace's place later.
+  template <class Exec, class Denoiser, class Noise = noise::counted, class... Ts>
+  auto start(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
+             std::tuple<batch_view<Ts>...> x, std::span<std::byte> workspace,
+             options<Noise> const& opts = {}) const {
+    static_assert(sizeof...(Ts) == blocks,
+                  "diffx: the state must have one batch_view per block of the process.");
+    check(denoiser, std::make_index_sequence<blocks>{});
+    return run<sampler, Exec, Denoiser, Noise, Ts...>(*this, exec, denoiser, grid, x, opts,
+                                                      workspace);
+  }
+  template <class Exec, class Denoiser, class T, class Noise = noise::counted>
+  auto start(Exec const& exec, Denoiser const& denoiser, timetable const& grid, batch_view<T> x,
+             std::span<std::byte> workspace, options<Noise> const& opts = {}) const {
+    return start(exec, denoiser, grid, std::tuple{x}, workspace, opts);
+  }
+
+  /// Samples into x with a workspace of its own. The observer is called after every step with a
+  /// `progress` and may stop the run.
+  template <class Exec, class Denoiser, class X, class Noise = noise::counted,
+            class Observer = no_observer>
+  result sample(Exec const& exec, Denoiser const& denoiser, timetable const& grid, X x,
+                options<Noise> const& opts = {}, Observer&& observer = {}) const {
+    static_assert(!Search::verifies,
+                  "diffx: this search strategy scores samples: call sample_best with a verifier.");
+    detail::workspace const memory(workspace_size(exec, denoiser, x, opts));
+    auto r = start(exec, denoiser, grid, x, memory.span(), opts);
+    return r.finish(observer);
+  }
+
+  /// Samples with a search strategy; the verifier scores a batch: (batch_view<T const>, span<double>).
+  template <class Exec, class Denoiser, class T, class Verifier, class Noise = noise::counted>
+  auto sample_best(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
+                   batch_view<T> x, Verifier const& verifier,
+                   options<Noise> const& opts = {}) const {
+    return search.run(*this, exec, denoiser, grid, x, verifier, opts);
+  }
+
+ private:
+  template <class Denoiser, std::size_t... B>
+  static void check(Denoiser const&, std::index_sequence<B...>) {
+    static_assert(declared_denoiser<Denoiser>,
+                  "diffx: the denoiser does not say what it predicts. Wrap it: "
+                  "denoiser::predicts<prediction::eps>(f).");
+    using prediction_type = std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
+    static_assert(
+        (sizeof(rule::process_and_prediction_must_fit<detail::part_t<B, Process>,
+                                                      detail::part_t<B, prediction_type>>) +
+         ... + sizeof(rule::guidance_and_denoiser_must_fit<Guidance, Denoiser>)) > 0);
+    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) > 0);
+  }
+};
+
+}  // namespace diffx

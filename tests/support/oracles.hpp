@@ -1,0 +1,49 @@
+#pragma once
+
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <diffx/denoiser/gaussian_mixture.hpp>
+#include <nlohmann/json.hpp>
+
+#ifndef DIFFX_TEST_DATA
+#define DIFFX_TEST_DATA "tests/data"
+#endif
+
+namespace test {
+
+/// The exact values that samplers are tested against; `folder` holds oracles.json.
+inline nlohmann::json load_oracles(std::string const& folder = DIFFX_TEST_DATA) {
+  std::ifstream file(folder + "/oracles.json");
+  if (!file) throw std::runtime_error("cannot open " + folder + "/oracles.json");
+  return nlohmann::json::parse(file);
+}
+
+/// A mixture of the section mixtures_1d.
+inline diffx::denoiser::gaussian_mixture mixture_1d(nlohmann::json const& entry) {
+  return {entry.at("w").get<std::vector<double>>(), entry.at("mean").get<std::vector<double>>(),
+          entry.at("sd").get<std::vector<double>>()};
+}
+
+/// A mixture of the section mixtures_2d.
+inline diffx::denoiser::gaussian_mixture mixture_2d(nlohmann::json const& entry) {
+  std::vector<diffx::denoiser::gaussian_mixture::component> components;
+  for (std::size_t k = 0; k < entry.at("w").size(); ++k) {
+    std::vector<double> covariance;
+    for (auto const& row : entry.at("cov")[k]) {
+      for (auto const& value : row) covariance.push_back(value.get<double>());
+    }
+    components.push_back({entry.at("w")[k].get<double>(),
+                          entry.at("mean")[k].get<std::vector<double>>(), covariance});
+  }
+  return diffx::denoiser::gaussian_mixture(components);
+}
+
+/// Mixture A of the oracle file, for tests that need no file.
+inline diffx::denoiser::gaussian_mixture mixture_a() {
+  return {std::vector{0.35, 0.65}, std::vector{-1.5, 1.0}, std::vector{0.4, 0.25}};
+}
+
+}  // namespace test
