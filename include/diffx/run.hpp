@@ -160,6 +160,13 @@ class run {
     return std::get<B>(blocks_).x();
   }
 
+  /// The state that the next stage starts from. Between the stages of a step it may lie in the
+  /// workspace; after a step it is `state().data`.
+  template <std::size_t B = 0>
+  auto const* current_state() const noexcept {
+    return std::get<B>(blocks_).current();
+  }
+
   /// Takes one step. Does nothing once done.
   void advance() {
     if (done()) return;

@@ -334,7 +334,11 @@ def train_classifier(args):
                 1 + math.cos(math.pi * min(progress, 1.0)))
             for group in optimiser.param_groups:
                 group["lr"] = max(rate, 1e-6)
-            loss = F.cross_entropy(net(images[rows]), labels[rows])
+            x = images[rows]
+            x = torch.where(torch.rand(len(rows), 1, 1, 1) < 0.5, x.flip(3), x)
+            dy, dx = torch.randint(0, 5, (2,)).tolist()  # one shift of -2 ... 2 for the minibatch
+            x = F.pad(x, (2, 2, 2, 2), value=-1.0)[:, :, dy : dy + 28, dx : dx + 28]
+            loss = F.cross_entropy(net(x), labels[rows])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

@@ -143,9 +143,9 @@ class continuous_block {
   }
 
   batch_view<T> x() const noexcept { return x_; }
+  T const* current() const noexcept { return state_[0]; }
   Noise const& noise() const noexcept { return noise_; }
   int block() const noexcept { return block_; }
-  bool depends_on_samples() const noexcept { return true; }
 
   /// What the network reads at this stage.
   template <class Exec>
@@ -199,7 +199,7 @@ class continuous_block {
         }
         if constexpr (rescales) {
           if (sources == 2) {
-            double const phi = guidance_.rescale();
+            double const phi = guidance_.rescale_mix();
             exec.for_each_sample(
                 x_.batch, rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
                                         d.source_weight[0], d.source_weight[1],

@@ -27,13 +27,15 @@ struct counted {
     auto const seed_key = random::key_from_seed(seed);
     std::int64_t group = first / 4;
 #if !defined(__CUDA_ARCH__)
-    constexpr int tile = 4 * lanes;
-    for (; n >= tile; n -= tile, out += tile, group += lanes) {
-      fill_lanes(seed_key, counter(k, sample, group), out);
+    for (; n >= 4 * lanes; n -= 4 * lanes, out += 4 * lanes, group += lanes) {
+      fill_lanes<lanes>(seed_key, counter(k, sample, group), out);
     }
-    if (n > 8) {  // a whole tile costs less than the scalar code of three groups
-      T z[tile];
-      fill_lanes(seed_key, counter(k, sample, group), z);
+    for (; n >= 4 * few_lanes; n -= 4 * few_lanes, out += 4 * few_lanes, group += few_lanes) {
+      fill_lanes<few_lanes>(seed_key, counter(k, sample, group), out);
+    }
+    if (n > 8) {  // all lanes cost less than the scalar code of three groups
+      T z[4 * few_lanes];
+      fill_lanes<few_lanes>(seed_key, counter(k, sample, group), z);
       for (int e = 0; e < n; ++e) out[e] = z[e];
       return;
     }
@@ -51,30 +53,29 @@ struct counted {
   counted fork(std::uint64_t label) const noexcept { return {random::derive_seed(seed, label)}; }
 
  private:
-  static constexpr int lanes = 16;
+  static constexpr int lanes = 64, few_lanes = 16;
 
   /// Neighbouring groups at once: the same arithmetic as the scalar code, in short loops over
   /// arrays of constant length, which is what every compiler vectorises.
-  template <class T>
+  template <int Lanes, class T>
   static void fill_lanes(random::philox_key seed_key, random::words4 base, T* out) noexcept {
-    std::uint32_t w0[lanes], w1[lanes], w2[lanes], w3[lanes];
-    for (int i = 0; i < lanes; ++i) {
-      random::words4 const w = random::philox4x32({{base.word[0] + static_cast<std::uint32_t>(i),
-                                                    base.word[1], base.word[2], base.word[3]}},
-                                                  seed_key);
-      w0[i] = w.word[0];
-      w1[i] = w.word[1];
-      w2[i] = w.word[2];
-      w3[i] = w.word[3];
+    std::uint32_t w0[Lanes], w1[Lanes], w2[Lanes], w3[Lanes];
+    for (int i = 0; i < Lanes; ++i) {
+      w0[i] = base.word[0] + static_cast<std::uint32_t>(i);
+      w1[i] = base.word[1];
+      w2[i] = base.word[2];
+      w3[i] = base.word[3];
     }
-    T z0[lanes], z1[lanes], z2[lanes], z3[lanes];
-    for (int i = 0; i < lanes; ++i) random::detail::box_muller(w0[i], w1[i], z0[i], z1[i]);
-    for (int i = 0; i < lanes; ++i) random::detail::box_muller(w2[i], w3[i], z2[i], z3[i]);
-    for (int i = 0; i < lanes; ++i) {
-      out[4 * i] = z0[i];
-      out[4 * i + 1] = z1[i];
-      out[4 * i + 2] = z2[i];
-      out[4 * i + 3] = z3[i];
+    random::philox4x32_lanes(w0, w1, w2, w3, seed_key);
+    DIFFX_INDEPENDENT
+    for (int i = 0; i < Lanes; ++i) {
+      T z0, z1, z2, z3;
+      random::detail::box_muller(w0[i], w1[i], z0, z1);
+      random::detail::box_muller(w2[i], w3[i], z2, z3);
+      out[4 * i] = z0;
+      out[4 * i + 1] = z1;
+      out[4 * i + 2] = z2;
+      out[4 * i + 3] = z3;
     }
   }
 };

@@ -1,0 +1,208 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/layers.hpp>
+#include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/denoiser/labels.hpp>
+
+namespace diffx::denoiser::eigen {
+
+/// Sizes of an attention denoiser.
+struct attention_size {
+  std::int64_t tokens = 0;  // a row is [tokens, dim]
+  std::int64_t dim = 0;
+  std::int64_t width = 64;  // of a token inside; a multiple of heads, at most 512
+  std::int64_t heads = 4;
+  std::int64_t blocks = 2;
+  std::int64_t classes = 0;  // 0: unconditional; else labels 0 ... classes - 1
+};
+
+/// A small transformer over the tokens of a row, told the time and, if it has classes, a label.
+///
+///     e  = silu(time2(silu(time1(sin, cos of 1000 t f_k))) + class_table[label])
+///     h  = in(x) + position                                               [tokens, width]
+///     h += proj(attend(qkv(norm1(h) + emb(e))))                            every block
+///     h += b(silu(a(norm2(h))))
+///     out = out(norm(h))
+///
+/// norm is a layer norm over the width of one token. Tensors: time1 [width, 64], time2 [width,
+/// width], position [tokens, width], in [width, dim], out [dim, width], norm [width];
+/// block.<i>.{norm1, norm2} [width], .emb, .proj [width, width], .qkv [3 width, width], .a [2 width,
+/// width], .b [width, 2 width], all but position with .weight and .bias; classes.weight [classes +
+/// 1, width], whose last row is the null class of every branch but 0.
+///
+/// Shapes    x, out [batch, tokens * dim]; t = q.at.t.
+/// Requires  host memory; one object may be called from several threads. A row's result does not
+///           depend on the batch around it.
+/// Errors    sizes below 1, a width that heads does not divide, a tensor of another shape, a view
+///           of another width or batch, a sample without a label: throws diffx::error.
+template <prediction_policy Prediction>
+class attention {
+ public:
+  Prediction prediction{};
+  static constexpr int branches = 2;
+
+  /// `source` is a safetensors object, random_weights, or anything with tensor(name, shape).
+  template <class Source>
+  attention(attention_size size, Source const& source, denoiser::labels wanted = {},
+            Prediction predicted = {})
+      : prediction(predicted),
+        net_(std::make_shared<network>(checked(size), source)),
+        labels_(std::move(wanted)) {}
+
+  template <class Exec, class T>
+  void operator()(Exec const& exec, batch_view<T const> x, query const& q,
+                  batch_view<T> out) const {
+    constexpr auto where = "diffx::denoiser::eigen::attention";
+    network const& net = *net_;
+    index const row = net.size.tokens * net.size.dim;
+    detail::require_features(x, row, where);
+    detail::require_features(out, row, where);
+    diffx::detail::require(x.batch == out.batch, where, "batch of the output",
+                           static_cast<long long>(out.batch), "the batch of the input");
+    detail::for_each_tile<tile>(
+        exec, x.batch, net.pool, [&](scratch& s, std::int64_t first, index rows) {
+          net.embed(s, q.at.t, labels_, q.branch, x.first_sample + first, rows);
+          matrix_map input = s.x.get(net.size.dim, net.size.tokens * tile);
+          input.setZero();
+          std::transform(x.row(first), x.row(first) + rows * row, input.data(),
+                         [](T value) { return static_cast<float>(value); });
+          net.forward(s, input);
+          std::transform(input.data(), input.data() + rows * row, out.row(first),
+                         [](float value) { return static_cast<T>(value); });
+        });
+  }
+
+ private:
+  static constexpr int tile = 4;  // rows that go through the layers together
+
+  struct scratch {
+    buffer time, hidden, emb, emb_block, x, h, normed, qkv, mixed, scores;
+  };
+
+  struct block {
+    template <class Source>
+    block(Source const& s, std::string const& name, index width)
+        : norm1(s, name + ".norm1", width, 1),
+          emb(s, name + ".emb", width, width),
+          qkv(s, name + ".qkv", width, 3 * width),
+          proj(s, name + ".proj", width, width),
+          norm2(s, name + ".norm2", width, 1),
+          a(s, name + ".a", width, 2 * width),
+          b(s, name + ".b", 2 * width, width) {}
+    group_norm norm1;
+    linear emb, qkv, proj;
+    group_norm norm2;
+    linear a, b;
+  };
+
+  struct network {
+    template <class Source>
+    network(attention_size sizes, Source const& s)
+        : size(sizes),
+          time1(s, "time1", time_features, sizes.width),
+          time2(s, "time2", sizes.width, sizes.width),
+          in(s, "in", sizes.dim, sizes.width),
+          norm(s, "norm", sizes.width, 1),
+          out(s, "out", sizes.width, sizes.dim) {
+      auto const& p = s.tensor("position", {size.tokens, size.width});
+      position = Eigen::Map<matrix const>(p.data(), size.width, size.tokens);
+      if (size.classes > 0) {
+        auto const& table = s.tensor("classes.weight", {size.classes + 1, size.width});
+        class_table = Eigen::Map<matrix const>(table.data(), size.width, size.classes + 1);
+      }
+      for (std::int64_t i = 0; i < size.blocks; ++i) {
+        blocks.emplace_back(s, "block." + std::to_string(i), size.width);
+      }
+    }
+
+    void embed(scratch& s, double t, labels const& wanted, int branch, std::int64_t sample,
+               index rows) const {
+      matrix_map time = s.time.get(time_features, tile);
+      embed_time(t, time.data());
+      for (index i = 1; i < tile; ++i) time.col(i) = time.col(0);
+      matrix_map hidden = s.hidden.get(size.width, tile);
+      time1(time, hidden);
+      silu(hidden.array());
+      matrix_map emb = s.emb.get(size.width, tile);
+      time2(hidden, emb);
+      for (index i = 0; i < rows && size.classes > 0; ++i) {
+        int label = wanted.at(sample + i, branch);
+        if (label == every_class) label = static_cast<int>(size.classes);
+        diffx::detail::require(label >= 0 && label <= size.classes,
+                               "diffx::denoiser::eigen::attention", "class of a sample", label,
+                               "below the number of classes");
+        emb.col(i) += class_table.col(label);
+      }
+      silu(emb.array());
+    }
+
+    void forward(scratch& s, matrix_map& x) const {
+      index const width = size.width, tokens = size.tokens, columns = tile * tokens;
+      const_matrix_map const emb(s.emb.data(), width, tile);
+      matrix_map h = s.h.get(width, columns);
+      matrix_map normed = s.normed.get(width, columns);
+      matrix_map e = s.emb_block.get(width, tile);
+      in(x, h);
+      for (index i = 0; i < tile; ++i) h.middleCols(i * tokens, tokens) += position;
+      for (block const& b : blocks) {
+        b.norm1.template apply<false>(h.data(), columns, 1, normed.data());
+        b.emb(emb, e);
+        for (index i = 0; i < tile; ++i) {
+          normed.middleCols(i * tokens, tokens).colwise() += e.col(i);
+        }
+        matrix_map qkv = s.qkv.get(3 * width, columns);
+        b.qkv(normed, qkv);
+        matrix_map mixed = s.mixed.get(width, columns);
+        attend(qkv.data(), tile, tokens, width, size.heads, mixed.data(), s.scores);
+        b.proj.add(mixed, h);
+        b.norm2.template apply<false>(h.data(), columns, 1, normed.data());
+        matrix_map inner = s.qkv.get(2 * width, columns);
+        b.a(normed, inner);
+        silu(inner.array());
+        b.b.add(inner, h);
+      }
+      norm.template apply<false>(h.data(), columns, 1, normed.data());
+      out(normed, x);
+    }
+
+    attention_size size;
+    linear time1, time2;
+    matrix position;     // [width, tokens]
+    matrix class_table;  // [width, classes + 1]
+    linear in;
+    std::vector<block> blocks;
+    group_norm norm;
+    linear out;
+    mutable scratch_pool<scratch> pool;
+  };
+
+  static attention_size checked(attention_size size) {
+    constexpr auto where = "diffx::denoiser::eigen::attention";
+    auto const check = [&](char const* name, std::int64_t value, std::int64_t least) {
+      diffx::detail::require(value >= least, where, name, static_cast<long long>(value),
+                             "at least " + std::to_string(least));
+    };
+    check("tokens", size.tokens, 1);
+    check("dim", size.dim, 1);
+    check("width", size.width, 1);
+    check("heads", size.heads, 1);
+    check("blocks", size.blocks, 0);
+    check("classes", size.classes, 0);
+    diffx::detail::require(size.width % size.heads == 0, where, "width",
+                           static_cast<long long>(size.width), "a multiple of heads");
+    return size;
+  }
+
+  std::shared_ptr<network const> net_;
+  denoiser::labels labels_;
+};
+
+}  // namespace diffx::denoiser::eigen

@@ -1,0 +1,172 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/layers.hpp>
+#include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/denoiser/labels.hpp>
+
+namespace diffx::denoiser::eigen {
+
+/// Sizes of an mlp.
+struct mlp_size {
+  std::int64_t features = 0;  // width of a row
+  std::int64_t hidden = 128;
+  std::int64_t layers = 3;   // residual hidden layers
+  std::int64_t classes = 0;  // 0: unconditional; else labels 0 ... classes - 1
+};
+
+/// A residual multilayer perceptron over rows, told the time and, if it has classes, a label.
+///
+///     e   = silu(time2(silu(time1(sin, cos of 1000 t f_k))) + class_table[label])
+///     h   = in(x)
+///     h  += layer_i.b(silu(layer_i.a(h) + layer_i.emb(e)))        i = 0 ... layers - 1
+///     out = out(silu(h))
+///
+/// Tensors: time1 [hidden, 64], time2, layer.<i>.{a, b, emb} [hidden, hidden], in [hidden,
+/// features], out [features, hidden], each with .weight and .bias; classes.weight [classes + 1,
+/// hidden], whose last row is the null class of every branch but 0.
+///
+/// Shapes    x, out [batch, features]; t = q.at.t.
+/// Requires  host memory; one object may be called from several threads. A row's result does not
+///           depend on the batch around it.
+/// Errors    sizes below 1, a tensor of another shape, a view of another width or batch, a sample
+///           without a label: throws diffx::error.
+template <prediction_policy Prediction>
+class mlp {
+ public:
+  Prediction prediction{};
+  static constexpr int branches = 2;
+
+  /// `source` is a safetensors object, random_weights, or anything with tensor(name, shape).
+  template <class Source>
+  mlp(mlp_size size, Source const& source, denoiser::labels wanted = {},
+      Prediction predicted = {})
+      : prediction(predicted),
+        net_(std::make_shared<network>(checked(size), source)),
+        labels_(std::move(wanted)) {}
+
+  template <class Exec, class T>
+  void operator()(Exec const& exec, batch_view<T const> x, query const& q,
+                  batch_view<T> out) const {
+    constexpr auto where = "diffx::denoiser::eigen::mlp";
+    network const& net = *net_;
+    detail::require_features(x, net.size.features, where);
+    detail::require_features(out, net.size.features, where);
+    diffx::detail::require(x.batch == out.batch, where, "batch of the output",
+                           static_cast<long long>(out.batch), "the batch of the input");
+    detail::for_each_tile<tile>(
+        exec, x.batch, net.pool, [&](scratch& s, std::int64_t first, index rows) {
+          net.embed(s, q.at.t, labels_, q.branch, x.first_sample + first, rows);
+          index const width = net.size.features;
+          matrix_map input = s.x.get(width, tile);
+          input.setZero();
+          std::transform(x.row(first), x.row(first) + rows * width, input.data(),
+                         [](T value) { return static_cast<float>(value); });
+          net.forward(s, input);
+          std::transform(input.data(), input.data() + rows * width, out.row(first),
+                         [](float value) { return static_cast<T>(value); });
+        });
+  }
+
+ private:
+  static constexpr int tile = 16;  // rows that go through the layers together
+
+  struct scratch {
+    buffer time, hidden, emb, x, h, a;
+  };
+
+  struct layer {
+    template <class Source>
+    layer(Source const& s, std::string const& name, index hidden)
+        : a(s, name + ".a", hidden, hidden),
+          b(s, name + ".b", hidden, hidden),
+          emb(s, name + ".emb", hidden, hidden) {}
+    linear a, b, emb;
+  };
+
+  struct network {
+    template <class Source>
+    network(mlp_size sizes, Source const& s)
+        : size(sizes),
+          time1(s, "time1", time_features, sizes.hidden),
+          time2(s, "time2", sizes.hidden, sizes.hidden),
+          in(s, "in", sizes.features, sizes.hidden),
+          out(s, "out", sizes.hidden, sizes.features) {
+      if (size.classes > 0) {
+        auto const& table = s.tensor("classes.weight", {size.classes + 1, size.hidden});
+        class_table = Eigen::Map<matrix const>(table.data(), size.hidden, size.classes + 1);
+      }
+      for (std::int64_t i = 0; i < size.layers; ++i) {
+        layers.emplace_back(s, "layer." + std::to_string(i), size.hidden);
+      }
+    }
+
+    void embed(scratch& s, double t, labels const& wanted, int branch, std::int64_t sample,
+               index rows) const {
+      matrix_map time = s.time.get(time_features, tile);
+      embed_time(t, time.data());
+      for (index i = 1; i < tile; ++i) time.col(i) = time.col(0);
+      matrix_map hidden = s.hidden.get(size.hidden, tile);
+      time1(time, hidden);
+      silu(hidden.array());
+      matrix_map emb = s.emb.get(size.hidden, tile);
+      time2(hidden, emb);
+      for (index i = 0; i < rows && size.classes > 0; ++i) {
+        int label = wanted.at(sample + i, branch);
+        if (label == every_class) label = static_cast<int>(size.classes);
+        diffx::detail::require(label >= 0 && label <= size.classes, "diffx::denoiser::eigen::mlp",
+                               "class of a sample", label, "below the number of classes");
+        emb.col(i) += class_table.col(label);
+      }
+      silu(emb.array());
+    }
+
+    void forward(scratch& s, matrix_map& x) const {
+      const_matrix_map const emb(s.emb.data(), size.hidden, tile);
+      matrix_map h = s.h.get(size.hidden, tile);
+      matrix_map a = s.a.get(size.hidden, tile);
+      in(x, h);
+      for (layer const& l : layers) {
+        l.a(h, a);
+        l.emb.add(emb, a);
+        silu(a.array());
+        l.b.add(a, h);
+      }
+      silu(h.array());
+      out(h, x);
+    }
+
+    mlp_size size;
+    linear time1, time2;
+    matrix class_table;  // [hidden, classes + 1]
+    linear in;
+    std::vector<layer> layers;
+    linear out;
+    mutable scratch_pool<scratch> pool;
+  };
+
+  static mlp_size checked(mlp_size size) {
+    constexpr auto where = "diffx::denoiser::eigen::mlp";
+    auto const check = [&](char const* name, std::int64_t value, std::int64_t least) {
+      diffx::detail::require(value >= least, where, name, static_cast<long long>(value),
+                             "at least " + std::to_string(least));
+    };
+    check("features", size.features, 1);
+    check("hidden", size.hidden, 1);
+    check("layers", size.layers, 0);
+    check("classes", size.classes, 0);
+    return size;
+  }
+
+  std::shared_ptr<network const> net_;
+  denoiser::labels labels_;
+};
+
+}  // namespace diffx::denoiser::eigen

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <cuda_runtime_api.h>
+
+#include <diffx/config.hpp>
+#include <diffx/error.hpp>
+
+namespace diffx::exec {
+
+namespace detail {
+
+inline constexpr int cuda_group = 4;  // elements per thread: one 16-byte access in float
+inline constexpr int cuda_block = 256;
+
+template <class Op>
+__global__ void __launch_bounds__(cuda_block)
+    tile_kernel(std::int64_t features, std::int64_t groups_per_row, std::int64_t groups, Op op) {
+  std::int64_t const stride = static_cast<std::int64_t>(gridDim.x) * cuda_block;
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * cuda_block + threadIdx.x;
+       i < groups; i += stride) {
+    std::int64_t const sample = i / groups_per_row;
+    std::int64_t const first = (i - sample * groups_per_row) * cuda_group;
+    std::int64_t const left = features - first;
+    op(sample, first, static_cast<int>(left < cuda_group ? left : cuda_group));
+  }
+}
+
+template <class Op>
+__global__ void __launch_bounds__(cuda_block) sample_kernel(std::int64_t batch, Op op) {
+  std::int64_t const i = static_cast<std::int64_t>(blockIdx.x) * cuda_block + threadIdx.x;
+  if (i < batch) op(i);
+}
+
+inline void check(cudaError_t status, char const* what) {
+  if (status == cudaSuccess) return;
+  diffx::detail::fail(std::string("diffx::exec::cuda: ") + what + ": " + cudaGetErrorName(status) +
+                      " (" + cudaGetErrorString(status) + ")");
+}
+
+}  // namespace detail
+
+/// One CUDA stream. Enqueues, never waits, never allocates; there is no default stream.
+///
+/// Memory that a run touches must be reachable from the device. Element functions are named
+/// function objects, so neither --extended-lambda nor --expt-relaxed-constexpr is needed.
+///
+/// Errors    a failed launch throws diffx::error with the runtime's name and text for it.
+struct cuda {
+  static constexpr bool on_host = false;
+
+  cudaStream_t stream;
+
+  template <class Op>
+  void for_each_tile(std::int64_t batch, std::int64_t features, Op const& op) const {
+    std::int64_t const groups_per_row = (features + detail::cuda_group - 1) / detail::cuda_group;
+    std::int64_t const groups = batch * groups_per_row;
+    if (groups == 0) return;
+    detail::tile_kernel<<<grid(groups), detail::cuda_block, 0, stream>>>(features, groups_per_row,
+                                                                         groups, op);
+    detail::check(cudaGetLastError(), "launch of a pass");
+  }
+
+  template <class Op>
+  void for_each_sample(std::int64_t batch, Op const& op) const {
+    if (batch == 0) return;
+    detail::sample_kernel<<<grid(batch), detail::cuda_block, 0, stream>>>(batch, op);
+    detail::check(cudaGetLastError(), "launch of a reduction");
+  }
+
+  /// Waits for the stream, and reports what failed on the device since.
+  void wait() const { detail::check(cudaStreamSynchronize(stream), "wait"); }
+
+ private:
+  static unsigned grid(std::int64_t items) {
+    std::int64_t const blocks = (items + detail::cuda_block - 1) / detail::cuda_block;
+    constexpr std::int64_t most = 2147483647;
+    return static_cast<unsigned>(blocks < most ? blocks : most);
+  }
+};
+
+}  // namespace diffx::exec

@@ -1,0 +1,114 @@
+// diffx_conformance DIR...: runs every golden case found in the folders (and their folders
+// `continuous/` and file `tables.json`) and compares it with the library.
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "harness.hpp"
+
+namespace {
+
+using conformance::json;
+using conformance::report;
+
+struct totals {
+  int passed = 0;
+  int failed = 0;
+};
+
+void print(report const& r, std::string const& kind, totals& sum) {
+  if (r.passed()) {
+    ++sum.passed;
+    std::printf("ok    %-7s %-28s %5d values, worst %.2g of the tolerance %.1e\n", kind.c_str(),
+                r.id.c_str(), r.compared, r.worst, r.tolerance);
+  } else {
+    ++sum.failed;
+    std::printf("FAIL  %-7s %-28s %s\n", kind.c_str(), r.id.c_str(),
+                r.first_failure.empty() ? "nothing was compared" : r.first_failure.c_str());
+  }
+}
+
+/// Runs one case with the first reader that knows it.
+void run_case(json const& c, bool is_table, totals& sum) {
+  for (bool const is_float : {false, true}) {
+    if (is_table && is_float) continue;  // tables are host numbers, in double only
+    report r;
+    r.id = c.contains("id") ? c["id"].get<std::string>() : "(no id)";
+    try {
+      if (is_table) {
+        if (!conformance::tables_case(c, r)) r.fail("unknown kind of table");
+      } else {
+        r = report::of(c, is_float);
+        bool const known = conformance::one_step_case(c, r) || conformance::exponential_case(c, r) ||
+                           conformance::few_step_case(c, r);
+        if (!known) r.fail("unknown scheduler " + c.at("scheduler").get<std::string>());
+      }
+    } catch (std::exception const& e) {
+      r.fail(e.what());
+    }
+    print(r, is_table ? "table" : (is_float ? "float" : "double"), sum);
+  }
+}
+
+void run_file(std::filesystem::path const& path, totals& sum) {
+  json content;
+  try {
+    std::ifstream in(path);
+    content = json::parse(in);
+  } catch (std::exception const& e) {
+    ++sum.failed;
+    std::printf("FAIL  %s: %s\n", path.string().c_str(), e.what());
+    return;
+  }
+  if (!content.is_object() || !content.contains("cases")) {
+    ++sum.failed;
+    std::printf("FAIL  %s: no \"cases\" in this file\n", path.string().c_str());
+    return;
+  }
+  bool const is_table = path.filename() == "tables.json";
+  for (json const& c : content["cases"]) run_case(c, is_table, sum);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr,
+                 "usage: diffx_conformance DIR...\n"
+                 "  runs tables.json and every continuous/*.json (or DIR/*.json where DIR has\n"
+                 "  neither) and compares each case with the library\n");
+    return 2;
+  }
+  totals sum;
+  for (int i = 1; i < argc; ++i) {
+    std::filesystem::path const folder = argv[i];
+    std::vector<std::filesystem::path> files;
+    std::error_code unreadable;
+    auto const collect = [&](std::filesystem::path const& where) {
+      for (auto const& e : std::filesystem::directory_iterator(where, unreadable)) {
+        if (e.path().extension() == ".json") files.push_back(e.path());
+      }
+    };
+    if (std::filesystem::is_regular_file(folder)) {
+      files.push_back(folder);
+    } else if (std::filesystem::is_directory(folder / "continuous") ||
+               std::filesystem::exists(folder / "tables.json")) {
+      collect(folder / "continuous");
+      if (std::filesystem::exists(folder / "tables.json")) files.push_back(folder / "tables.json");
+    } else {
+      collect(folder);
+    }
+    if (files.empty()) {
+      std::fprintf(stderr, "diffx_conformance: no golden files in %s\n", folder.string().c_str());
+      return 2;
+    }
+    std::sort(files.begin(), files.end());
+    for (auto const& f : files) run_file(f, sum);
+  }
+  std::printf("%d passed, %d failed\n", sum.passed, sum.failed);
+  return sum.failed == 0 && sum.passed > 0 ? 0 : 1;
+}
