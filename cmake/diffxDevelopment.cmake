@@ -22,6 +22,7 @@ target_link_libraries(diffx_development INTERFACE
   diffx::diffx Threads::Threads Eigen3::Eigen nlohmann_json::nlohmann_json)
 target_compile_definitions(diffx_development INTERFACE
   DIFFX_TESTS_DIR="${PROJECT_SOURCE_DIR}/tests"
+  DIFFX_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
   DIFFX_EXAMPLES_DIR="${PROJECT_SOURCE_DIR}/examples")
 target_compile_options(diffx_development INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:${diffx_warnings}>"

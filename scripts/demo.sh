@@ -11,6 +11,5 @@ cmake --build --preset release --parallel "$(nproc)" --target diffx_image
 output=$PWD/build/release/demo
 mkdir -p "$output"
 (cd "$output" && "$OLDPWD/build/release/bin/diffx_image" "$@")
-echo
-echo "Pictures:"
-find "$output" -name '*.png' -newer build/release/bin/diffx_image | sort
+pictures=$(find "$output" -name '*.png' -newer build/release/bin/diffx_image | sort)
+if [[ -n $pictures ]]; then printf '\nPictures:\n%s\n' "$pictures"; fi

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cstdint>
-
 #include <diffx/config.hpp>
+
+#include <cstdint>
 
 /// Counter-based random numbers: the same on every backend, compiler and thread count.
 ///
@@ -61,8 +61,8 @@ inline void philox4x32_lanes(std::uint32_t (&c0)[Lanes], std::uint32_t (&c1)[Lan
       c2[i] = static_cast<std::uint32_t>(p0 >> 32) ^ c3[i] ^ key.word[1];
       c3[i] = static_cast<std::uint32_t>(p0);
     }
-    philox4x32_lanes<Lanes, Rounds - 1>(
-        c0, c1, c2, c3, {{key.word[0] + 0x9E3779B9u, key.word[1] + 0xBB67AE85u}});
+    philox4x32_lanes<Lanes, Rounds - 1>(c0, c1, c2, c3,
+                                        {{key.word[0] + 0x9E3779B9u, key.word[1] + 0xBB67AE85u}});
   }
 }
 
@@ -104,14 +104,14 @@ template <>
 struct bits<float> {
   using word = std::uint32_t;
   using exponent = std::int32_t;
-  static constexpr int mantissa = 23, newton = 1;
+  static constexpr int mantissa = 23, newton = 2;
   static constexpr word rsqrt_magic = 0x5F375A86u, half_root = 0x3F3504F3u;
 };
 template <>
 struct bits<double> {
   using word = std::uint64_t;
   using exponent = std::int64_t;
-  static constexpr int mantissa = 52, newton = 2;
+  static constexpr int mantissa = 52, newton = 3;
   static constexpr word rsqrt_magic = 0x5FE6EB50C7B537A9u, half_root = 0x3FE6A09E667F3BCDu;
 };
 

@@ -308,6 +308,10 @@ class run {
                     "in [first_step, " + detail::text(grid.steps()) + ")");
     noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch,
                        std::max({std::get<B>(x).features...}), grid.steps());
+    if (options_.check_finite && !Exec::on_host) {
+      detail::fail("diffx::run: check_finite = true reads the prediction on the host; it must be "
+                   "false with this execution object");
+    }
     step_ = history_from_ = first_;
     if constexpr (blocks > 1) {
       (part_grids_.push_back(part_grid<B>()), ...);
@@ -508,17 +512,20 @@ class run {
     if constexpr (blocks == 1) {
       auto const out = std::get<0>(blocks_).prediction(branch);
       (*denoiser_)(*exec_, std::get<0>(blocks_).input(*exec_, at), q, out);
-      if (options_.check_finite) check_finite(out, branch);
+      if constexpr (Exec::on_host) {
+        if (options_.check_finite) check_finite(out, branch);
+      }
     } else {
       auto const out = std::tuple{std::get<B>(blocks_).prediction(branch)...};
       (*denoiser_)(*exec_, std::tuple{std::get<B>(blocks_).input(*exec_, at)...}, q, out);
-      if (options_.check_finite) (check_finite(std::get<B>(out), branch), ...);
+      if constexpr (Exec::on_host) {
+        if (options_.check_finite) (check_finite(std::get<B>(out), branch), ...);
+      }
     }
   }
 
   template <class T>
   void check_finite(batch_view<T> out, int branch) {
-    static_assert(Exec::on_host, "diffx::run: check_finite reads the prediction on the host");
     exec_->for_each_sample(out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
     for (std::int64_t i = 0; i < out.batch; ++i) {
       if (bad_[static_cast<std::size_t>(i)] == 0) continue;

@@ -1,17 +1,3 @@
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <fstream>
-#include <initializer_list>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <vector>
-
-#include <doctest/doctest.h>
-#include <nlohmann/json.hpp>
-
 #include <diffx/denoiser/eigen/attention.hpp>
 #include <diffx/denoiser/eigen/classifier.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
@@ -19,6 +5,20 @@
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/eigen/unet.hpp>
 #include <diffx/exec/host.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <doctest/doctest.h>
+#include <fstream>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <numbers>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 namespace {
 
@@ -82,6 +82,7 @@ struct four_threads {
 diffx::query at(double t, int branch = 0) {
   diffx::query q;
   q.at.t = t;
+  q.at.lambda = -std::log(std::tan(0.5 * std::numbers::pi * t));  // what the U-Net is told by
   q.branch = branch;
   return q;
 }
@@ -136,10 +137,9 @@ void check_promises(Net const& n, std::int64_t features) {
   CHECK_THROWS_WITH_AS(call(n, values(static_cast<std::size_t>(features + 1)), features + 1, q),
                        doctest::Contains("features"), diffx::error);
   values small(static_cast<std::size_t>(features));
-  CHECK_THROWS_WITH_AS(
-      n(diffx::exec::host{}, batch_view<float const>{x.data(), 2, features}, q,
-        batch_view<float>{small.data(), 1, features}),
-      doctest::Contains("batch"), diffx::error);
+  CHECK_THROWS_WITH_AS(n(diffx::exec::host{}, batch_view<float const>{x.data(), 2, features}, q,
+                         batch_view<float>{small.data(), 1, features}),
+                       doctest::Contains("batch"), diffx::error);
 }
 
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
@@ -226,8 +226,9 @@ struct plain {
     std::vector<row> h(tokens);
     for (std::size_t i = 0; i < tokens; ++i) {
       using offset = row::difference_type;
-      h[i] = linear("in", row(x.begin() + static_cast<offset>(i * dim),
-                              x.begin() + static_cast<offset>((i + 1) * dim)),
+      h[i] = linear("in",
+                    row(x.begin() + static_cast<offset>(i * dim),
+                        x.begin() + static_cast<offset>((i + 1) * dim)),
                     width);
       for (std::size_t c = 0; c < width; ++c) {
         h[i][c] += static_cast<double>(position[i * width + c]);
@@ -448,8 +449,8 @@ TEST_CASE("attention equals the same network as plain loops") {
                      plain{}.attention(size, wide, 0.37, label)) < 1e-5);
     }
   }
-  check_promises(
-      net::attention<diffx::prediction::v>({7, 3, 24, 4, 2, 0}, net::random_weights(1)), 21);
+  check_promises(net::attention<diffx::prediction::v>({7, 3, 24, 4, 2, 0}, net::random_weights(1)),
+                 21);
   check_promises(net::attention<diffx::prediction::v>({1, 1, 4, 1, 1, 0}, net::random_weights(1)),
                  1);
 }
@@ -511,8 +512,7 @@ TEST_CASE("conv3x3 equals the definition, with stride 1 and 2, for even and odd 
                   }
                 }
               }
-              auto const at_y =
-                  static_cast<std::size_t>(((n * small + oy) * small + ox) * out + o);
+              auto const at_y = static_cast<std::size_t>(((n * small + oy) * small + ox) * out + o);
               worst = std::max(worst, std::abs(static_cast<double>(y[at_y]) - sum));
             }
           }

@@ -1,13 +1,12 @@
-#include <cmath>
-#include <limits>
-#include <vector>
-
 #include <diffx/denoiser/empirical.hpp>
 #include <diffx/denoiser/gaussian_mixture.hpp>
-#include <doctest/doctest.h>
 
 #include "support/denoise.hpp"
 #include "support/levels.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <limits>
+#include <vector>
 
 namespace {
 
@@ -34,7 +33,8 @@ TEST_CASE("empirical: equal points count as one, and a point between two is thei
   // Two points +-1: x0 = tanh(alpha x / sigma^2), the textbook case.
   diffx::level const at = test::vp(0.4);
   double const expected = std::tanh(at.alpha * 0.7 / (at.sigma * at.sigma));
-  CHECK(test::denoise(pair, std::vector{0.7}, 1, at)[0] == doctest::Approx(expected).epsilon(1e-15));
+  CHECK(test::denoise(pair, std::vector{0.7}, 1, at)[0] ==
+        doctest::Approx(expected).epsilon(1e-15));
 }
 
 TEST_CASE("empirical: it is the mixture of points") {

@@ -1,15 +1,14 @@
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <span>
-#include <vector>
-
 #include <diffx/denoiser/gaussian_mixture.hpp>
-#include <doctest/doctest.h>
 
 #include "support/denoise.hpp"
 #include "support/levels.hpp"
 #include "support/oracles.hpp"
+#include <algorithm>
+#include <cmath>
+#include <doctest/doctest.h>
+#include <limits>
+#include <span>
+#include <vector>
 
 namespace {
 
@@ -211,8 +210,8 @@ TEST_CASE("gaussian_mixture: axes do not matter") {
   std::vector<double> const turned{c * c * 0.5 + s * s * 0.02, c * s * (0.5 - 0.02),
                                    c * s * (0.5 - 0.02), s * s * 0.5 + c * c * 0.02};
   gaussian_mixture const straight({{0.4, {1.0, 0.0}, diagonal}, {0.6, {-1.0, 0.5}, diagonal}});
-  gaussian_mixture const rotated({{0.4, {c, s}, turned},
-                                  {0.6, {-c - 0.5 * s, -s + 0.5 * c}, turned}});
+  gaussian_mixture const rotated(
+      {{0.4, {c, s}, turned}, {0.6, {-c - 0.5 * s, -s + 0.5 * c}, turned}});
   diffx::level const at = test::vp(0.1);
   std::vector<double> a(2), b(2);
   straight.x0(std::vector{0.3, -0.2}, at, a);
@@ -324,9 +323,8 @@ TEST_CASE("gaussian_mixture: bad arguments are refused by name") {
   CHECK_THROWS_AS(gaussian_mixture({1.0, 2.0}, {0.0}, {1.0}), diffx::error);
   CHECK_THROWS_WITH_AS(gaussian_mixture({-1.0, 2.0}, {0.0, 1.0}, {1.0, 1.0}),
                        doctest::Contains("weight = -1"), diffx::error);
-  CHECK_THROWS_WITH_AS(
-      gaussian_mixture({component{1.0, {0.0, 0.0}, {1.0, 2.0, 2.0, 1.0}}}),
-      doctest::Contains("eigenvalue of a covariance"), diffx::error);
+  CHECK_THROWS_WITH_AS(gaussian_mixture({component{1.0, {0.0, 0.0}, {1.0, 2.0, 2.0, 1.0}}}),
+                       doctest::Contains("eigenvalue of a covariance"), diffx::error);
   CHECK_THROWS_AS(gaussian_mixture({component{1.0, {0.0, 0.0}, {1.0}}}), diffx::error);
   gaussian_mixture const points({1.0}, {0.0}, {0.0});
   CHECK_THROWS_AS(points.log_prob(0.0, test::clean()), diffx::error);

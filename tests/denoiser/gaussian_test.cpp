@@ -1,14 +1,13 @@
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <vector>
-
 #include <diffx/denoiser/gaussian.hpp>
 #include <diffx/denoiser/gaussian_mixture.hpp>
-#include <doctest/doctest.h>
 
 #include "support/denoise.hpp"
 #include "support/levels.hpp"
+#include <algorithm>
+#include <cmath>
+#include <doctest/doctest.h>
+#include <limits>
+#include <vector>
 
 namespace {
 

@@ -1,12 +1,11 @@
-#include <cmath>
-#include <vector>
-
 #include <diffx/denoiser/gaussian.hpp>
 #include <diffx/denoiser/mixture_flow.hpp>
-#include <doctest/doctest.h>
 
 #include "support/levels.hpp"
 #include "support/oracles.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -25,12 +24,11 @@ TEST_CASE("mixture_flow: a single component follows the closed form") {
   diffx::denoiser::gaussian_mixture const m({1.0}, {0.7}, {0.6});
   diffx::denoiser::gaussian const g(0.7, 0.6);
   for (double const x : {-30.0, -2.1, 0.1, 0.9, 12.0}) {
-    for (auto const& [from, to] : {std::pair{test::vp(-2.5), test::vp(2.5)},
-                                   std::pair{test::vp(-4.0), test::clean()},
-                                   std::pair{test::vp(2.0), test::vp(-2.0)}}) {
+    for (auto const& [from, to] :
+         {std::pair{test::vp(-2.5), test::vp(2.5)}, std::pair{test::vp(-4.0), test::clean()},
+          std::pair{test::vp(2.0), test::vp(-2.0)}}) {
       // d x / d log F = F / p is below 1 sd in either tail, and log F is right to a few ulp.
-      CHECK(flow_map(m, x, from, to) ==
-            doctest::Approx(g.flow_map(x, from, to)).epsilon(1e-12));
+      CHECK(flow_map(m, x, from, to) == doctest::Approx(g.flow_map(x, from, to)).epsilon(1e-12));
     }
   }
 }
@@ -40,8 +38,7 @@ TEST_CASE("mixture_flow: there and back again, and its speed is the probability-
   for (double const x : {-2.1, -1.5, -0.45, 0.1, 0.9, 2.0}) {
     double const cleaner = flow_map(a, x, test::vp(-1.0), test::vp(1.0));
     // Between the modes p is down to 1e-2, so the quantile is that much less certain: 1e-12.
-    CHECK(flow_map(a, cleaner, test::vp(1.0), test::vp(-1.0)) ==
-          doctest::Approx(x).epsilon(1e-12));
+    CHECK(flow_map(a, cleaner, test::vp(1.0), test::vp(-1.0)) == doctest::Approx(x).epsilon(1e-12));
 
     // dx / dlambda = alpha' D + sigma' E with alpha' = alpha sigma^2, sigma' = -sigma alpha^2
     // (variance preserving). Fourth-order difference: h^4 times a fifth derivative of order 1e2,

@@ -1,17 +1,16 @@
+#include <diffx/denoiser/eigen/safetensors.hpp>
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <doctest/doctest.h>
 #include <filesystem>
 #include <limits>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <doctest/doctest.h>
-
-#include <diffx/denoiser/eigen/safetensors.hpp>
 
 namespace {
 
@@ -105,9 +104,9 @@ TEST_CASE("safetensors: what the caller asked for stands in the message") {
 
 TEST_CASE("safetensors: F16, BF16 and F64 become float") {
   std::vector<std::pair<unsigned, float>> const halves{
-      {0x0000, 0.0f},      {0x3C00, 1.0f},         {0xC000, -2.0f},   {0x7BFF, 65504.0f},
-      {0x0001, 0x1p-24f},  {0x83FF, -0x3FFp-24f},  {0x0400, 0x1p-14f}, {0x3555, 0x1.554p-2f},
-      {0x7C00, std::numeric_limits<float>::infinity()}};
+      {0x0000, 0.0f},     {0x3C00, 1.0f},        {0xC000, -2.0f},
+      {0x7BFF, 65504.0f}, {0x0001, 0x1p-24f},    {0x83FF, -0x3FFp-24f},
+      {0x0400, 0x1p-14f}, {0x3555, 0x1.554p-2f}, {0x7C00, std::numeric_limits<float>::infinity()}};
   std::string data;
   for (auto const& [bits, value] : halves) data += little_endian(bits, 2);
   data += little_endian(0x3F80, 2) + little_endian(0xC048, 2);
@@ -115,11 +114,11 @@ TEST_CASE("safetensors: F16, BF16 and F64 become float") {
   double const third = 1.0 / 3.0;
   std::memcpy(&bits, &third, 8);
   data += little_endian(bits, 8);
-  safetensors const file = parse(
-      image_of(R"({"h":{"dtype":"F16","shape":[9],"data_offsets":[0,18]},)"
-               R"("b":{"dtype":"BF16","shape":[1,2],"data_offsets":[18,22]},)"
-               R"("d":{"dtype":"F64","shape":[],"data_offsets":[22,30]}})",
-               data));
+  safetensors const file =
+      parse(image_of(R"({"h":{"dtype":"F16","shape":[9],"data_offsets":[0,18]},)"
+                     R"("b":{"dtype":"BF16","shape":[1,2],"data_offsets":[18,22]},)"
+                     R"("d":{"dtype":"F64","shape":[],"data_offsets":[22,30]}})",
+                     data));
   for (std::size_t i = 0; i < halves.size(); ++i) CHECK(file.tensor("h")[i] == halves[i].second);
   CHECK(file.tensor("b", {1, 2})[0] == 1.0f);
   CHECK(file.tensor("b", {1, 2})[1] == -3.125f);
@@ -259,9 +258,9 @@ TEST_CASE("safetensors: bad headers") {
 }
 
 TEST_CASE("safetensors: announced lengths beyond the file") {
-  for (std::uint64_t const n : {std::uint64_t{3}, std::uint64_t{1} << 32, std::uint64_t{1} << 63,
-                                std::numeric_limits<std::uint64_t>::max() - 7,
-                                std::numeric_limits<std::uint64_t>::max()}) {
+  for (std::uint64_t const n :
+       {std::uint64_t{3}, std::uint64_t{1} << 32, std::uint64_t{1} << 63,
+        std::numeric_limits<std::uint64_t>::max() - 7, std::numeric_limits<std::uint64_t>::max()}) {
     CHECK(has(refusal(little_endian(n, 8) + "{}"), "announces"));
   }
 }

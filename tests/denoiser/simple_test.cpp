@@ -1,12 +1,11 @@
-#include <vector>
-
 #include <diffx/denoiser/branched.hpp>
 #include <diffx/denoiser/constant.hpp>
 #include <diffx/denoiser/polynomial.hpp>
-#include <doctest/doctest.h>
 
 #include "support/denoise.hpp"
 #include "support/levels.hpp"
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -18,9 +17,9 @@ TEST_CASE("constant: the same number everywhere") {
 }
 
 TEST_CASE("polynomial: Horner's value of lambda, whatever the state") {
-  polynomial const p(std::vector{1.0, -2.0, 0.5});
+  polynomial const p(std::vector{3.0, -2.0, 0.5});
   CHECK(test::denoise(p, std::vector{7.0, 9.0}, 1, test::vp(3.0)) ==
-        std::vector{1.0 - 6.0 + 4.5, 1.0 - 6.0 + 4.5});
+        std::vector{3.0 - 6.0 + 4.5, 3.0 - 6.0 + 4.5});
   // Degree 0 is finite where lambda is not.
   CHECK(test::denoise(polynomial(std::vector{1.5}), std::vector{7.0}, 1, test::clean())[0] == 1.5);
   CHECK(polynomial(std::vector<double>{})(2.0) == 0.0);

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/exec/host.hpp>
+
+#include <cstdint>
+#include <vector>
 
 namespace test {
 

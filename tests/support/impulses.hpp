@@ -1,16 +1,16 @@
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
-#include <stdexcept>
-#include <string_view>
-#include <vector>
-
 #include <diffx/denoiser/gaussian.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/noise/address.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/timetable.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <stdexcept>
+#include <string_view>
+#include <vector>
 
 namespace test {
 
@@ -24,8 +24,9 @@ struct impulse_noise {
   template <class T>
   void fill(diffx::noise::key key, std::int64_t sample, std::int64_t, int count, T* out) const {
     if (key.draw != 0) {
-      throw std::runtime_error("test::impulse_noise: a second draw in one step; its impulse would "
-                               "fall on that of the first");
+      throw std::runtime_error(
+          "test::impulse_noise: a second draw in one step; its impulse would "
+          "fall on that of the first");
     }
     std::fill_n(out, count, sample == 2 + key.step ? static_cast<T>(height) : T(0));
   }

@@ -1,13 +1,13 @@
 #pragma once
 
+#include <diffx/concepts/process.hpp>
+#include <diffx/step.hpp>
+#include <diffx/timetable.hpp>
+
 #include <cmath>
 #include <limits>
 #include <string_view>
 #include <vector>
-
-#include <diffx/concepts/process.hpp>
-#include <diffx/step.hpp>
-#include <diffx/timetable.hpp>
 
 namespace test {
 

@@ -1,21 +1,27 @@
 #pragma once
 
+#include <diffx/denoiser/gaussian_mixture.hpp>
+
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include <diffx/denoiser/gaussian_mixture.hpp>
-#include <nlohmann/json.hpp>
-
-#ifndef DIFFX_TEST_DATA
-#define DIFFX_TEST_DATA "tests/data"
-#endif
-
 namespace test {
 
+/// The folder tests/data beside this header's own folder.
+inline std::string data_folder() {
+#ifdef DIFFX_TEST_DATA
+  return DIFFX_TEST_DATA;
+#else
+  std::string const here = __FILE__;  // .../tests/support/oracles.hpp
+  return here.substr(0, here.rfind("support")) + "data";
+#endif
+}
+
 /// The exact values that samplers are tested against; `folder` holds oracles.json.
-inline nlohmann::json load_oracles(std::string const& folder = DIFFX_TEST_DATA) {
+inline nlohmann::json load_oracles(std::string const& folder = data_folder()) {
   std::ifstream file(folder + "/oracles.json");
   if (!file) throw std::runtime_error("cannot open " + folder + "/oracles.json");
   return nlohmann::json::parse(file);

@@ -32,8 +32,9 @@ class p_value_registry {
   /// Records a p-value and says whether it passes. Throws beyond `most_statistics`.
   bool add(std::string name, double p) {
     if (static_cast<int>(entries_.size()) >= most_statistics) {
-      throw std::runtime_error("test::p_value_registry: more than 1000 p-values; the family-wise "
-                               "error bound of the suite no longer holds");
+      throw std::runtime_error(
+          "test::p_value_registry: more than 1000 p-values; the family-wise "
+          "error bound of the suite no longer holds");
     }
     if (!(p >= 0.0 && p <= 1.0)) {
       throw std::runtime_error("test::p_value_registry: " + name + " has p = " + std::to_string(p));
@@ -116,8 +117,8 @@ inline double z_of_variance(double mean_square_deviation, double variance, doubl
 inline double log_binomial(double k, double n, double p) {
   if (p <= 0.0) return k == 0.0 ? 0.0 : -std::numeric_limits<double>::infinity();
   if (p >= 1.0) return k == n ? 0.0 : -std::numeric_limits<double>::infinity();
-  return std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) +
-         k * std::log(p) + (n - k) * std::log1p(-p);
+  return std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) + k * std::log(p) +
+         (n - k) * std::log1p(-p);
 }
 
 /// Exact two-sided binomial tail, 2 min(P(X <= k), P(X >= k)), at most 1. Terms are summed outwards
@@ -143,7 +144,7 @@ struct cell_test {
   double p = 1.0;          // smallest of the chi-square p and the corrected exact tails
   double statistic = 0.0;  // Pearson
   int degrees = 0;
-  std::string worst;       // the three worst cells, for the failure message
+  std::string worst;  // the three worst cells, for the failure message
 };
 
 /// Pearson's chi-square over the cells whose expectation is at least 100. Rarer cells are tested

@@ -1,12 +1,10 @@
 #include "support/statistics.hpp"
 
+#include "support/order.hpp"
 #include <cmath>
 #include <cstdint>
-#include <vector>
-
 #include <doctest/doctest.h>
-
-#include "support/order.hpp"
+#include <vector>
 
 namespace {
 
@@ -15,7 +13,8 @@ TEST_CASE("statistics: chi-square tails against closed forms") {
   // rounding of exp and lgamma is about 1e-14 relative here.
   for (double const x : {0.1, 1.0, 5.0, 20.0, 60.0}) {
     CHECK(test::p_of_chi_square(x, 2) == doctest::Approx(std::exp(-x / 2)).epsilon(1e-13));
-    CHECK(test::p_of_chi_square(x, 1) == doctest::Approx(test::p_of_z(std::sqrt(x))).epsilon(1e-12));
+    CHECK(test::p_of_chi_square(x, 1) ==
+          doctest::Approx(test::p_of_z(std::sqrt(x))).epsilon(1e-12));
     CHECK(test::p_of_chi_square(x, 4) ==
           doctest::Approx((1 + x / 2) * std::exp(-x / 2)).epsilon(1e-13));
   }

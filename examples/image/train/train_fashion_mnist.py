@@ -255,7 +255,8 @@ def train_denoiser(args):
             for group in optimiser.param_groups:
                 group["lr"] = max(rate, 1e-6)
             # t is stratified over the minibatch: the same distribution, a quieter loss
-            t = low + (high - low) * (torch.randperm(args.batch) + torch.rand(args.batch)) / args.batch
+            stratum = torch.randperm(args.batch) + torch.rand(args.batch)
+            t = low + (high - low) * stratum / args.batch
             label = torch.where(torch.rand(args.batch) < 0.1, CLASSES, labels[rows])
             x0 = images[rows]
             parts = zip(*(a.chunk(args.threads) for a in (x0, label, t, torch.randn_like(x0))))
@@ -334,11 +335,7 @@ def train_classifier(args):
                 1 + math.cos(math.pi * min(progress, 1.0)))
             for group in optimiser.param_groups:
                 group["lr"] = max(rate, 1e-6)
-            x = images[rows]
-            x = torch.where(torch.rand(len(rows), 1, 1, 1) < 0.5, x.flip(3), x)
-            dy, dx = torch.randint(0, 5, (2,)).tolist()  # one shift of -2 ... 2 for the minibatch
-            x = F.pad(x, (2, 2, 2, 2), value=-1.0)[:, :, dy : dy + 28, dx : dx + 28]
-            loss = F.cross_entropy(net(x), labels[rows])
+            loss = F.cross_entropy(net(images[rows]), labels[rows])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -436,7 +433,8 @@ def evaluate(args):
         })
     (args.tests / "fashion_parity.json").write_text(json.dumps({
         "about": "outputs of the torch networks in train_fashion_mnist.py, float32",
-        "input": "x_j[i] = cos(0.1 (j + 1) i + 0.5 j) in double, then float32; j the case, i the pixel",
+        "input": "x_j[i] = cos(0.1 (j + 1) i + 0.5 j) in double, then float32; "
+                 "j the case, i the pixel",
         "pixels": pixels, "cases": cases,
     }, separators=(",", ":")) + "\n")
 
@@ -462,7 +460,7 @@ def sample(net, label, steps, scale, generator):
 
 
 def samples(args):
-    """Ten classes in columns; writes a plain PGM if the name ends so, else a PNG."""
+    """Eighty samples as a PNG, the ten classes in columns."""
     import zlib
 
     net, metadata = restore(UNet(), args.out / "fashion_unet.safetensors")

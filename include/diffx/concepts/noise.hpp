@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/noise/address.hpp>
+
 #include <concepts>
 #include <cstdint>
 #include <string_view>
-
-#include <diffx/noise/address.hpp>
 
 namespace diffx {
 

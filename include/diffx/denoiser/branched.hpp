@@ -1,11 +1,11 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <tuple>
 #include <utility>
-
-#include <diffx/concepts/denoiser.hpp>
 
 namespace diffx::denoiser {
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/prediction/x0.hpp>
+
+#include <cstdint>
 
 namespace diffx::denoiser {
 
@@ -11,8 +11,9 @@ namespace diffx::denoiser {
 ///
 ///     raw output = value
 ///
-/// The prediction type says what the number means: constant<> predicts x0, constant<prediction::eps>
-/// predicts eps. Every solver that works in that frame is exact in a single step on it.
+/// The prediction type says what the number means: constant<> predicts x0,
+/// constant<prediction::eps> predicts eps. Every solver that works in that frame is exact in a
+/// single step on it.
 ///
 /// Shapes    x, out: [batch, features]. Host memory.
 /// Errors    none.
@@ -32,6 +33,6 @@ struct constant {
   }
 };
 
-constant(double) -> constant<>;
+constant(double)->constant<>;
 
 }  // namespace diffx::denoiser

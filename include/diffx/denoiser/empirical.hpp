@@ -1,16 +1,16 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/labels.hpp>
+#include <diffx/error.hpp>
+#include <diffx/prediction/x0.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/denoiser.hpp>
-#include <diffx/denoiser/labels.hpp>
-#include <diffx/error.hpp>
-#include <diffx/prediction/x0.hpp>
 
 namespace diffx::denoiser {
 
@@ -23,8 +23,8 @@ namespace diffx::denoiser {
 /// uses all rows. At sigma = 0 the result is the limit: the nearest row, or the mean of those that
 /// tie. The cost of one sample is rows times features.
 ///
-/// Source    Karras et al. 2022, arXiv:2206.00364, appendix B.3, in the scaled state x = alpha x0 + sigma eps.
-/// Shapes    data: [rows, features]; row_labels: [rows] or empty; x: [batch, features].
+/// Source    Karras et al. 2022, arXiv:2206.00364, appendix B.3, in the scaled state x = alpha x0 +
+/// sigma eps. Shapes    data: [rows, features]; row_labels: [rows] or empty; x: [batch, features].
 /// Requires  host memory. Computes in double, narrows once; allocates one buffer per call.
 /// Errors    no rows, a length that is no multiple of `features`, a value that is not finite, a
 ///           number of labels that is not the number of rows, a class that no row carries, a batch
@@ -108,8 +108,9 @@ class empirical {
     for (std::int64_t j = 0; j < features_; ++j) {
       double sum = 0.0;
       for (std::size_t r = 0; r < rows_; ++r) {
-        if (weight[r] > 0.0) sum += weight[r] * data_[r * static_cast<std::size_t>(features_) +
-                                                      static_cast<std::size_t>(j)];
+        if (weight[r] > 0.0)
+          sum += weight[r] *
+                 data_[r * static_cast<std::size_t>(features_) + static_cast<std::size_t>(j)];
       }
       out[j] = static_cast<T>(sum / total);
     }

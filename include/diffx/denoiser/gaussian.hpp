@@ -1,14 +1,14 @@
 #pragma once
 
-#include <cmath>
-#include <cstdint>
-#include <utility>
-#include <vector>
-
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/error.hpp>
 #include <diffx/prediction/x0.hpp>
 #include <diffx/step.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace diffx::denoiser {
 
@@ -23,9 +23,9 @@ namespace diffx::denoiser {
 /// At S = 0 (v = 0 and sigma = 0) x0 is m.
 ///
 /// Source    the normal-normal conjugate pair; see any text on Bayesian statistics.
-/// Shapes    mean, variance: [features] or [1]; one entry serves every feature. x: [batch, features].
-/// Requires  host memory. Computes in double and narrows the result once.
-/// Errors    empty or unequal lists, a mean that is not finite, a variance that is negative or not
+/// Shapes    mean, variance: [features] or [1]; one entry serves every feature. x: [batch,
+/// features]. Requires  host memory. Computes in double and narrows the result once. Errors empty
+/// or unequal lists, a mean that is not finite, a variance that is negative or not
 ///           finite, a batch of other width: throws diffx::error.
 class gaussian {
  public:

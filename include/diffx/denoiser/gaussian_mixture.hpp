@@ -1,5 +1,12 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/labels.hpp>
+#include <diffx/denoiser/symmetric_eigen.hpp>
+#include <diffx/error.hpp>
+#include <diffx/prediction/x0.hpp>
+#include <diffx/step.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -9,13 +16,6 @@
 #include <span>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/denoiser.hpp>
-#include <diffx/denoiser/labels.hpp>
-#include <diffx/denoiser/symmetric_eigen.hpp>
-#include <diffx/error.hpp>
-#include <diffx/prediction/x0.hpp>
-#include <diffx/step.hpp>
 
 namespace diffx::denoiser {
 
@@ -39,7 +39,8 @@ namespace diffx::denoiser {
 /// Shapes    mean: [d]; covariance: [d, d]; x: [batch, d], or [batch, features] when d = 1.
 /// Requires  host memory, d <= 64. Computes in double and narrows the result once. Allocates
 ///           nothing for up to 128 axes in all (components times dimension).
-/// Errors    no components, a weight that is not positive, shapes that do not fit, a covariance that
+/// Errors    no components, a weight that is not positive, shapes that do not fit, a covariance
+/// that
 ///           is not positive semi-definite, a class without components, a batch of other width, a
 ///           density where C_k is singular and sigma is 0: throws diffx::error.
 class gaussian_mixture {
@@ -98,7 +99,7 @@ class gaussian_mixture {
   gaussian_mixture reverse(std::span<double const> x, level const& from, level const& to) const {
     shape_check(x.size());
     plan const p(*this, from);
-    point const here(p, x.data(), every_class);
+    point<> const here(p, x.data(), every_class);
     double const noise = -std::expm1(-2.0 * (to.lambda - from.lambda)) * from.sigma * from.sigma;
     gaussian_mixture result;
     result.dimension_ = dimension_;
@@ -115,7 +116,7 @@ class gaussian_mixture {
         along[j] *= from.alpha / to.alpha * cleaner * p.inverse(k)[j];
         mean[j] = to.alpha * center(k)[j];
       }
-      add_axes(k, along.data(), mean.data());
+      add_axes(axes(k), dimension_, along.data(), mean.data());
       result.add(here.r()[k], mean, shape, label_[k]);
     }
     result.normalise();
@@ -133,7 +134,7 @@ class gaussian_mixture {
     shape_check(x.size(), out.size());
     if (at.sigma == 0.0) return clean(x, at, out);
     plan const p(*this, at);
-    std::copy_n(point(p, x.data(), every_class).x0, dimension_, out.begin());
+    std::copy_n(point<>(p, x.data(), every_class).x0, dimension_, out.begin());
   }
 
   void eps(std::span<double const> x, level const& at, std::span<double> out) const {
@@ -151,7 +152,7 @@ class gaussian_mixture {
   double log_prob(std::span<double const> x, level const& at) const {
     shape_check(x.size());
     plan const p(*this, at);
-    return point(p, x.data(), every_class).log_prob();
+    return point<>(p, x.data(), every_class).log_prob();
   }
 
   /// Cov(x0|x), [d, d].
@@ -161,7 +162,7 @@ class gaussian_mixture {
     detail::require(out.size() == dimension_ * dimension_, where, "length of a covariance",
                     out.size(), "dimension squared");
     plan const p(*this, at);
-    point const here(p, x.data(), every_class);
+    point<> const here(p, x.data(), every_class);
     for (std::size_t i = 0; i < dimension_; ++i) {
       double unit[max_dimension] = {};
       unit[i] = 1.0;
@@ -175,7 +176,7 @@ class gaussian_mixture {
     shape_check(x.size(), cotangent.size());
     shape_check(out.size());
     plan const p(*this, at);
-    point(p, x.data(), every_class).jacobian_times(cotangent.data(), out.data());
+    point<>(p, x.data(), every_class).jacobian_times(cotangent.data(), out.data());
   }
 
   // The same in dimension 1.
@@ -215,7 +216,11 @@ class gaussian_mixture {
     }
     plan const p(*this, q.at);
     for_each_draw(x, q, [&](double const* in, int wanted, std::int64_t offset) {
-      narrow(point(p, in, wanted).x0, out.data + offset);
+      if (dimension_ == 1) {
+        out.data[offset] = static_cast<T>(point<1>(p, in, wanted).x0[0]);
+      } else {
+        narrow(point<>(p, in, wanted).x0, out.data + offset);
+      }
     });
   }
 
@@ -231,7 +236,7 @@ class gaussian_mixture {
       for (std::size_t j = 0; j < dimension_; ++j) {
         vector[j] = static_cast<double>(cotangent.data[offset + static_cast<std::int64_t>(j)]);
       }
-      point(p, in, wanted).jacobian_times(vector, result);
+      point<>(p, in, wanted).jacobian_times(vector, result);
       narrow(result, out.data + offset);
     });
   }
@@ -281,7 +286,9 @@ class gaussian_mixture {
     buffer log_norm_;  // [components], log w_k - log sqrt(det 2 pi S_k)
   };
 
-  /// Responsibilities and posterior mean at one x.
+  /// Responsibilities and posterior mean at one x. `Fixed` is the dimension where the compiler is
+  /// to know it, or 0.
+  template <std::size_t Fixed = 0>
   class point {
    public:
     point(plan const& p_, double const* x, int wanted) : p(p_), x_(x), r_(p_.mix.size()) {
@@ -328,7 +335,7 @@ class gaussian_mixture {
     }
 
    private:
-    std::size_t d() const noexcept { return p.mix.dimension_; }
+    std::size_t d() const noexcept { return Fixed > 0 ? Fixed : p.mix.dimension_; }
 
     /// m_k - x0 = -(sigma^2 / alpha) (z_k - pull): each side cancels where the other does not.
     bool uses_pull() const noexcept { return p.at.alpha >= p.at.sigma; }
@@ -365,8 +372,8 @@ class gaussian_mixture {
         m[j] = p.mix.center(k)[j];
         z[j] = 0.0;
       }
-      p.mix.add_axes(k, gain, m);
-      p.mix.add_axes(k, along, z);
+      add_axes(p.mix.axes(k), d(), gain, m);
+      add_axes(p.mix.axes(k), d(), along, z);
     }
 
     /// sum r_k [within C_k S_k^-1 + between g_k g_k^T] v, with g_k = z_k - pull or m_k - x0.
@@ -390,7 +397,7 @@ class gaussian_mixture {
           for (std::size_t i = 0; i < d(); ++i) along[j] += axis[i] * v[i];
           along[j] *= r()[k] * within * p.mix.spread(k)[j] * p.inverse(k)[j];
         }
-        p.mix.add_axes(k, along, out);
+        add_axes(p.mix.axes(k), d(), along, out);
       }
     }
 
@@ -447,10 +454,9 @@ class gaussian_mixture {
   double const* axes(std::size_t k) const { return axes_.data() + k * dimension_ * dimension_; }
 
   /// out += sum_j along_j axis_j.
-  void add_axes(std::size_t k, double const* along, double* out) const {
-    for (std::size_t j = 0; j < dimension_; ++j) {
-      double const* axis = axes(k) + j * dimension_;
-      for (std::size_t i = 0; i < dimension_; ++i) out[i] += along[j] * axis[i];
+  static void add_axes(double const* axes, std::size_t d, double const* along, double* out) {
+    for (std::size_t j = 0; j < d; ++j) {
+      for (std::size_t i = 0; i < d; ++i) out[i] += along[j] * axes[j * d + i];
     }
   }
 
@@ -461,7 +467,7 @@ class gaussian_mixture {
   void scaled_pull(std::span<double const> x, level const& at, double scale,
                    std::span<double> out) const {
     plan const p(*this, at);
-    point const here(p, x.data(), every_class);
+    point<> const here(p, x.data(), every_class);
     for (std::size_t j = 0; j < dimension_; ++j) out[j] = scale * here.pull[j];
   }
 

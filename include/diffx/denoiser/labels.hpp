@@ -1,12 +1,12 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <diffx/error.hpp>
 
 namespace diffx::denoiser {
 
@@ -38,8 +38,8 @@ class labels {
   /// Throws unless every class asked for is one of `known`.
   void require_known(std::vector<int> const& known, std::string_view where) const {
     for (int const wanted : classes_) {
-      bool const found = wanted == every_class ||
-                         std::find(known.begin(), known.end(), wanted) != known.end();
+      bool const found =
+          wanted == every_class || std::find(known.begin(), known.end(), wanted) != known.end();
       detail::require(found, where, "class of a sample", wanted, "a label that the data carries");
     }
   }

@@ -1,13 +1,13 @@
 #pragma once
 
+#include <diffx/denoiser/gaussian_mixture.hpp>
+#include <diffx/error.hpp>
+#include <diffx/step.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
-
-#include <diffx/denoiser/gaussian_mixture.hpp>
-#include <diffx/error.hpp>
-#include <diffx/step.hpp>
 
 namespace diffx::denoiser {
 
@@ -18,7 +18,8 @@ inline double log_normal_cdf(double z) {
   if (z > -30.0) return std::log(0.5 * std::erfc(-z * sqrt_half));
   constexpr double half_log_two_pi = 0.91893853320467274178;
   double const u = 1.0 / (z * z);
-  double const series = 1.0 + u * (-1.0 + u * (3.0 + u * (-15.0 + u * (105.0 + u * (-945.0 + u * 10395.0)))));
+  double const series =
+      1.0 + u * (-1.0 + u * (3.0 + u * (-15.0 + u * (105.0 + u * (-945.0 + u * 10395.0)))));
   return -0.5 * z * z - half_log_two_pi - std::log(-z) + std::log(series);
 }
 

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/prediction/x0.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/denoiser.hpp>
-#include <diffx/prediction/x0.hpp>
 
 namespace diffx::denoiser {
 
@@ -45,6 +45,6 @@ struct polynomial {
   }
 };
 
-polynomial(std::vector<double>) -> polynomial<>;
+polynomial(std::vector<double>)->polynomial<>;
 
 }  // namespace diffx::denoiser

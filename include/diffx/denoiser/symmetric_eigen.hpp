@@ -12,8 +12,8 @@ struct symmetric_eigen {
   std::vector<double> vectors;  // [d, d], row j is u_j
 };
 
-/// Cyclic Jacobi rotations: every sweep turns each off-diagonal element to 0 in turn. Convergence is
-/// quadratic, so 30 sweeps are far more than a small matrix takes; the usual count is below 10.
+/// Cyclic Jacobi rotations: every sweep turns each off-diagonal element to 0 in turn. Convergence
+/// is quadratic, so 30 sweeps are far more than a small matrix takes; the usual count is below 10.
 ///
 /// Source    Golub & Van Loan, Matrix Computations, 4th edition, section 8.5.
 /// Shapes    matrix: [d, d], symmetric; the upper triangle is read.

@@ -30,6 +30,17 @@ inline double prior_std(level const& at) noexcept {
   return std::fabs(variance - 1.0) < 1e-9 ? 1.0 : at.sigma;
 }
 
+/// Sets a tile to zero.
+template <class T>
+struct zero_op {
+  T* data;
+  std::int64_t features;
+
+  DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
+    for (int i = 0; i < n; ++i) data[sample * features + first + i] = T(0);
+  }
+};
+
 /// Per sample: mixes the deviation of the guided prediction with that of the conditional one.
 template <class T>
 struct rescale_op {
@@ -290,13 +301,7 @@ class continuous_block {
     d.noise_weight[0] = static_cast<T>(spread);
     d.target = x_.data;
     // A state that may hold anything, NaN included, is not multiplied by zero.
-    if (keep == 0.0) {
-      T* const data = x_.data;
-      std::int64_t const features = x_.features;
-      exec.for_each_tile(x_.batch, features, [=](std::int64_t s, std::int64_t first, int n) {
-        for (int i = 0; i < n; ++i) data[s * features + first + i] = T(0);
-      });
-    }
+    if (keep == 0.0) exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, x_.features});
     launch(exec, fused_pass<T, 0, 1, 0, 1, x0_hook::none, false, Noise>{d, noise_}, spread == 0.0);
     reset();
   }

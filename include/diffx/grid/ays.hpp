@@ -60,11 +60,16 @@ inline std::vector<double> ays_sigmas(ays_model model, int n) {
   return out;
 }
 
-/// The same as a timetable of n steps; end_point::zero replaces the last sigma by 0.
+/// The same as a timetable of n steps; end_point::zero replaces the last sigma by 0. The tables are
+/// rounded, so a first sigma up to 0.1 percent above the process's largest is taken as that.
 template <gaussian_process Process>
 timetable ays(Process const& process, ays_model model, int n, end_point end = end_point::zero) {
   auto values = ays_sigmas(model, n);
   if (end == end_point::zero) values.pop_back();
+  if constexpr (requires { process.edm_sigma_max(); }) {
+    double const largest = process.edm_sigma_max();
+    if (values[0] > largest && values[0] < 1.001 * largest) values[0] = largest;
+  }
   return sigmas(process, values, detail::sigma_end(end), "diffx::grid::ays");
 }
 

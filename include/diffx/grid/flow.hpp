@@ -98,7 +98,9 @@ namespace diffx::grid {
 template <gaussian_process Process>
 timetable times(Process const& process, std::vector<double> const& values,
                 end_point end = end_point::zero, std::string_view where = "diffx::grid::times") {
-  detail::require(end != end_point::sigma_min, where, "end", "sigma_min", "zero or none");
+  if (end == end_point::sigma_min) {
+    detail::fail(std::string(where) + ": end = sigma_min, must be zero or none for a list of times");
+  }
   std::vector<level> levels;
   for (double const t : values) levels.push_back(process.at(t));
   if (end == end_point::zero) levels.push_back(process.at(0.0));

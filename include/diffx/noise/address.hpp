@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include <diffx/error.hpp>
 #include <diffx/random.hpp>
+
+#include <cstdint>
 
 namespace diffx::noise {
 
@@ -40,11 +40,23 @@ static_assert(32 + 32 + 20 + 12 + 8 + 24 <= 128);
 inline void check_range(std::int64_t first_sample, std::int64_t batch, std::int64_t features,
                         int steps) {
   constexpr auto where = "diffx::noise";
+  detail::require(batch >= 0 && batch <= max_sample, where, "batch", static_cast<long long>(batch),
+                  "in [0, 2^56)");
   detail::require(first_sample >= 0 && first_sample <= max_sample - batch, where, "first_sample",
                   static_cast<long long>(first_sample), "in [0, 2^56 - batch)");
-  detail::require(features <= (std::int64_t{1} << 34), where, "features",
-                  static_cast<long long>(features), "at most 2^34");
-  detail::require(steps <= max_step, where, "steps", steps, "at most 2^20 - 2");
+  detail::require(features >= 0 && features <= (std::int64_t{1} << 34), where, "features",
+                  static_cast<long long>(features), "in [0, 2^34]");
+  detail::require(steps >= 0 && steps <= max_step, where, "steps", steps, "in [0, 2^20 - 2]");
+}
+
+/// Refuses a key whose numbers would not fit their fields.
+inline void check_key(key k) {
+  constexpr auto where = "diffx::noise";
+  detail::require(k.step >= 0 && k.step <= prior_step, where, "key.step", k.step,
+                  "in [0, 2^20 - 1]");
+  detail::require(k.draw >= 0 && k.draw <= max_draw, where, "key.draw", k.draw, "in [0, 2^12 - 1]");
+  detail::require(k.block >= 0 && k.block <= max_block, where, "key.block", k.block,
+                  "in [0, 2^8 - 1]");
 }
 
 }  // namespace diffx::noise

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-
 #include <diffx/concepts/noise.hpp>
 #include <diffx/noise/address.hpp>
 #include <diffx/random.hpp>
+
+#include <cstdint>
+#include <string_view>
 
 namespace diffx::noise {
 
@@ -67,15 +67,14 @@ struct counted {
       w3[i] = base.word[3];
     }
     random::philox4x32_lanes(w0, w1, w2, w3, seed_key);
-    DIFFX_INDEPENDENT
+    T z0[Lanes], z1[Lanes], z2[Lanes], z3[Lanes];
+    for (int i = 0; i < Lanes; ++i) random::detail::box_muller(w0[i], w1[i], z0[i], z1[i]);
+    for (int i = 0; i < Lanes; ++i) random::detail::box_muller(w2[i], w3[i], z2[i], z3[i]);
     for (int i = 0; i < Lanes; ++i) {
-      T z0, z1, z2, z3;
-      random::detail::box_muller(w0[i], w1[i], z0, z1);
-      random::detail::box_muller(w2[i], w3[i], z2, z3);
-      out[4 * i] = z0;
-      out[4 * i + 1] = z1;
-      out[4 * i + 2] = z2;
-      out[4 * i + 3] = z3;
+      out[4 * i] = z0[i];
+      out[4 * i + 1] = z1[i];
+      out[4 * i + 2] = z2[i];
+      out[4 * i + 3] = z3[i];
     }
   }
 };

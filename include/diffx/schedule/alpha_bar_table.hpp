@@ -9,6 +9,13 @@
 
 namespace diffx::schedule {
 
+namespace detail {
+
+using diffx::detail::require;
+using diffx::detail::text;
+
+}  // namespace detail
+
 /// The signal power alpha_bar of a chain of T steps, kept as its logarithm.
 ///
 ///     log alpha_bar_i = sum_{k <= i} log(1 - beta_k),      i = 0 ... T - 1
@@ -45,7 +52,7 @@ class alpha_bar_table {
     for (std::size_t i = 0; i < betas.size(); ++i) {
       bool const last = i + 1 == betas.size();
       detail::require(betas[i] > 0.0 && (betas[i] < 1.0 || (last && betas[i] == 1.0)),
-                      "diffx::schedule::alpha_bar_table", "beta[" + detail::text(i) + "]", betas[i],
+                      "diffx::schedule::alpha_bar_table", "beta[" + detail::text(static_cast<int>(i)) + "]", betas[i],
                       "in (0, 1), or 1 at the last entry");
       ratios.push_back(std::log1p(-betas[i]));
     }
@@ -57,7 +64,7 @@ class alpha_bar_table {
                     "at least 1");
     for (std::size_t i = 0; i < log_.size(); ++i) {
       detail::require(log_[i] < (i == 0 ? 0.0 : log_[i - 1]), "diffx::schedule::alpha_bar_table",
-                      "log_alpha_bar[" + detail::text(i) + "]", log_[i],
+                      "log_alpha_bar[" + detail::text(static_cast<int>(i)) + "]", log_[i],
                       "below 0 and below the entry before it");
     }
   }
@@ -81,8 +88,6 @@ class alpha_bar_table {
 };
 
 namespace detail {
-
-using diffx::detail::require;
 
 inline void require_length(char const* where, int num_train_timesteps) {
   require(num_train_timesteps >= 1, where, "num_train_timesteps", num_train_timesteps,

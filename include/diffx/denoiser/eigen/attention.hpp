@@ -1,16 +1,16 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/layers.hpp>
+#include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/denoiser/labels.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/denoiser.hpp>
-#include <diffx/denoiser/eigen/layers.hpp>
-#include <diffx/denoiser/eigen/safetensors.hpp>
-#include <diffx/denoiser/labels.hpp>
 
 namespace diffx::denoiser::eigen {
 
@@ -34,9 +34,9 @@ struct attention_size {
 ///
 /// norm is a layer norm over the width of one token. Tensors: time1 [width, 64], time2 [width,
 /// width], position [tokens, width], in [width, dim], out [dim, width], norm [width];
-/// block.<i>.{norm1, norm2} [width], .emb, .proj [width, width], .qkv [3 width, width], .a [2 width,
-/// width], .b [width, 2 width], all but position with .weight and .bias; classes.weight [classes +
-/// 1, width], whose last row is the null class of every branch but 0.
+/// block.<i>.{norm1, norm2} [width], .emb, .proj [width, width], .qkv [3 width, width], .a [2
+/// width, width], .b [width, 2 width], all but position with .weight and .bias; classes.weight
+/// [classes + 1, width], whose last row is the null class of every branch but 0.
 ///
 /// Shapes    x, out [batch, tokens * dim]; t = q.at.t.
 /// Requires  host memory; one object may be called from several threads. A row's result does not

@@ -1,13 +1,13 @@
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
-#include <memory>
-#include <utility>
-
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string_view>
 
 namespace diffx::denoiser::eigen {
 

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <diffx/error.hpp>
+#include <diffx/random.hpp>
+
+#include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -12,11 +17,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <Eigen/Core>
-
-#include <diffx/error.hpp>
-#include <diffx/random.hpp>
 
 /// The few layers that the small networks of this folder are made of.
 ///
@@ -99,7 +99,8 @@ class random_weights {
  public:
   explicit random_weights(std::uint64_t seed, double gain = 1.0) : seed_(seed), gain_(gain) {}
 
-  std::vector<float> tensor(std::string_view name, std::initializer_list<std::int64_t> shape) const {
+  std::vector<float> tensor(std::string_view name,
+                            std::initializer_list<std::int64_t> shape) const {
     std::size_t count = 1;
     for (std::int64_t const n : shape) count *= static_cast<std::size_t>(n);
     std::vector<float> values(count, name.ends_with(".weight") ? 1.0f : 0.0f);
@@ -397,7 +398,13 @@ void require_features(View const& view, std::int64_t features, std::string_view 
 
 /// op(scratch, first row, rows) for tiles that cover the batch, over whatever threads exec has.
 template <int Rows, class Exec, class Scratch, class Op>
-void for_each_tile(Exec const& exec, std::int64_t batch, scratch_pool<Scratch>& pool, Op const& op) {
+void for_each_tile(Exec const& exec, std::int64_t batch, scratch_pool<Scratch>& pool,
+                   Op const& op) {
+  if constexpr (requires { Exec::on_host; }) {
+    static_assert(Exec::on_host,
+                  "diffx::denoiser::eigen: these networks work on host memory. Use exec::host or "
+                  "exec::threads, or a denoiser of the device with this execution object.");
+  }
   exec.for_each_sample((batch + Rows - 1) / Rows, [&](std::int64_t tile) {
     typename scratch_pool<Scratch>::lease const scratch(pool);
     std::int64_t const first = tile * Rows;

@@ -1,16 +1,16 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/layers.hpp>
+#include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/denoiser/labels.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/denoiser.hpp>
-#include <diffx/denoiser/eigen/layers.hpp>
-#include <diffx/denoiser/eigen/safetensors.hpp>
-#include <diffx/denoiser/labels.hpp>
 
 namespace diffx::denoiser::eigen {
 
@@ -46,8 +46,7 @@ class mlp {
 
   /// `source` is a safetensors object, random_weights, or anything with tensor(name, shape).
   template <class Source>
-  mlp(mlp_size size, Source const& source, denoiser::labels wanted = {},
-      Prediction predicted = {})
+  mlp(mlp_size size, Source const& source, denoiser::labels wanted = {}, Prediction predicted = {})
       : prediction(predicted),
         net_(std::make_shared<network>(checked(size), source)),
         labels_(std::move(wanted)) {}

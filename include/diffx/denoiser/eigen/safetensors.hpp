@@ -1,5 +1,7 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12,8 +14,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <diffx/error.hpp>
 
 namespace diffx::denoiser::eigen {
 
@@ -210,16 +210,35 @@ class safetensors {
           continue;
         }
         switch (next()) {
-          case '"': out += '"'; break;
-          case '\\': out += '\\'; break;
-          case '/': out += '/'; break;
-          case 'b': out += '\b'; break;
-          case 'f': out += '\f'; break;
-          case 'n': out += '\n'; break;
-          case 'r': out += '\r'; break;
-          case 't': out += '\t'; break;
-          case 'u': append_code_point(out); break;
-          default: fail("an unknown escape in a string");
+          case '"':
+            out += '"';
+            break;
+          case '\\':
+            out += '\\';
+            break;
+          case '/':
+            out += '/';
+            break;
+          case 'b':
+            out += '\b';
+            break;
+          case 'f':
+            out += '\f';
+            break;
+          case 'n':
+            out += '\n';
+            break;
+          case 'r':
+            out += '\r';
+            break;
+          case 't':
+            out += '\t';
+            break;
+          case 'u':
+            append_code_point(out);
+            break;
+          default:
+            fail("an unknown escape in a string");
         }
       }
     }
@@ -414,8 +433,9 @@ class safetensors {
       for (std::int64_t const extent : e.shape) {
         if (needed == 0) break;
         auto const n = static_cast<std::uint64_t>(extent);
-        if (needed > found / n) fail(who + " of shape " + text(e.shape) + " has only " +
-                                     std::to_string(found) + " bytes");
+        if (needed > found / n)
+          fail(who + " of shape " + text(e.shape) + " has only " + std::to_string(found) +
+               " bytes");
         needed *= n;
       }
       if (needed != found) {

@@ -1,17 +1,21 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <memory>
-#include <string>
-#include <utility>
-
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/labels.hpp>
 #include <diffx/prediction/v.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <numbers>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace diffx::denoiser::eigen {
 
@@ -31,7 +35,8 @@ namespace diffx::denoiser::eigen {
 ///
 /// Source    Ho et al. 2020, arXiv:2006.11239 (blocks); Salimans & Ho 2022, arXiv:2202.00512 (v);
 ///           Ma, Fang & Wang 2024, arXiv:2312.00858 (the split). Weights: examples/models.
-/// Shapes    x, out [batch, 784], deep [batch, deep_features]; images in [-1, 1]; t = q.at.t.
+/// Shapes    x, out [batch, 784], deep [batch, deep_features]; images in [-1, 1]. The network is told
+///           t = 2/pi atan(sigma / alpha), found from q.at.lambda, so any process can drive it.
 /// Requires  host memory; one object may be called from several threads. A row's result does not
 ///           depend on the batch around it.
 /// Errors    a tensor of another shape, a view of another width or batch, a sample without a
@@ -100,6 +105,11 @@ class unet {
   }
 
  private:
+  /// Time of the path alpha = cos(pi t / 2), sigma = sin(pi t / 2) that it was trained on.
+  static double network_time(double lambda) noexcept {
+    return std::atan(std::exp(-lambda)) * 2.0 / std::numbers::pi;
+  }
+
   static constexpr int tile = 4;     // images that go through the layers together
   static constexpr index wide = 14;  // side of the outer resolution
   static constexpr index narrow = 7;
@@ -290,7 +300,7 @@ class unet {
   void run(Exec const& exec, batch_view<T const> x, query const& q, Rest const& rest) const {
     detail::for_each_tile<tile>(
         exec, x.batch, net_->pool, [&](scratch& s, std::int64_t first, index rows) {
-          net_->embed(s, q.at.t, labels_, q.branch, x.first_sample + first, rows);
+          net_->embed(s, network_time(q.at.lambda), labels_, q.branch, x.first_sample + first, rows);
           load(s, x, first, rows);
           net_->shallow_in(s);
           rest(s, first, rows);

@@ -1,0 +1,97 @@
+// One step of each solver, alone: bytes that it must move against the bytes of a copy, both on the
+// same threads in the same process. limit_ratio = floor time / time; 1 is the speed of memcpy.
+
+#include <diffx/guidance/cfg.hpp>
+#include <diffx/grid/time.hpp>
+#include <diffx/process/vp.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/solver/ddim.hpp>
+#include <diffx/solver/dpmpp_2m.hpp>
+#include <diffx/solver/heun.hpp>
+#include <diffx/solver/unipc.hpp>
+
+#include "support.hpp"
+
+using namespace diffx;
+
+namespace {
+
+exec::host const one{};
+exec::threads const two(2);
+
+/// Bytes per element of a step, from the composition: predictions, states and history read, state
+/// and history written. Heun's two stages count together.
+template <class Sampler, class T>
+double floor_bytes() {
+  using S = typename Sampler::solver_type;
+  constexpr int branches = Sampler::guidance_type::branches;
+  if constexpr (S::max_evals == 2 && S::states == 2) {
+    return static_cast<double>(sizeof(T)) * (2 * (branches + 2) + 1);  // 28 in float, one branch
+  } else {
+    return static_cast<double>(sizeof(T)) * (2 + branches + S::history + (S::history > 0 ? 1 : 0));
+  }
+}
+
+template <class T, class Sampler, class Exec>
+void step_of(benchmark::State& state, Sampler const& s, Exec const& exec) {
+  std::int64_t const batch = state.range(0), features = state.range(1), n = batch * features;
+  // The middle steps of a long run: history is full, no edge rule applies. `counts` steps a sample.
+  int const counts = static_cast<int>(std::clamp<std::int64_t>((1 << 22) / n, 4, 400));
+  auto const grid = grid::uniform_lambda(s.process, counts + 8);
+  auto x = bench::random_values<T>(n, 1);
+  bench::no_op<2> const network;
+  batch_view<T> const v{x.data(), batch, features};
+  detail::workspace const memory(s.workspace_size(exec, network, v));
+  auto const filler = bench::random_values<T>(static_cast<std::int64_t>(memory.span().size() / sizeof(T)), 2);
+  std::memcpy(memory.span().data(), filler.data(), filler.size() * sizeof(T));
+  auto const limit_before = bench::copy_bandwidth(exec, n * static_cast<std::int64_t>(sizeof(T)));
+  double best = 1e30, total = 0.0;
+  std::int64_t repeats = 0;
+  for (auto _ : state) {
+    auto run = s.start(exec, network, grid, v, memory.span());
+    for (int i = 0; i < 4; ++i) run.advance();
+    auto const begin = bench::clock::now();
+    for (int i = 0; i < counts; ++i) run.advance();
+    double const took = bench::seconds_since(begin) / counts;
+    state.SetIterationTime(took);
+    best = std::min(best, took);
+    total += took;
+    ++repeats;
+  }
+  auto const limit_after = bench::copy_bandwidth(exec, n * static_cast<std::int64_t>(sizeof(T)));
+  double const bytes = floor_bytes<Sampler, T>() * static_cast<double>(n);
+  double const limit = std::max(limit_before, limit_after);
+  state.counters["bytes_floor"] = bytes;
+  state.counters["limit_ratio"] = bytes / limit / (total / static_cast<double>(repeats));
+  state.counters["limit_ratio_best"] = bytes / limit / best;
+  state.counters["limit_drift"] = limit_after / limit_before;
+  state.counters["workspace_B"] = static_cast<double>(memory.span().size());
+}
+
+template <class S, class G>
+auto compose(S s, G g) {
+  return sampler{process::vp<>{}, s, g};
+}
+
+}  // namespace
+
+// Sizes: the three shapes of the usual pipelines, then powers of two up to 10^8 elements.
+#define STEP(name, type, solver, guidance, exec_name, exec_object)                                  \
+  BENCHMARK_TEMPLATE1_CAPTURE(step_of, type, name/exec_name, compose(solver, guidance), exec_object) \
+      ->Args({1, 16384})->Args({64, 3072})->Args({8, 65536})->Args({16, 1 << 20})                   \
+      ->UseManualTime()
+#define BENCHMARK_TEMPLATE1_CAPTURE(func, T, test_case_name, ...)                              \
+  BENCHMARK_PRIVATE_DECLARE(func) = (::benchmark::internal::RegisterBenchmarkInternal(         \
+      new ::benchmark::internal::FunctionBenchmark(#func "/" #test_case_name,                  \
+                                                   [](::benchmark::State& st) { func<T>(st, __VA_ARGS__); })))
+
+STEP(vp-ddim-none/fp32, float, solver::ddim{}, guidance::none{}, threads_1, one);
+STEP(vp-ddim-none/fp32, float, solver::ddim{}, guidance::none{}, threads_2, two);
+STEP(vp-ddim-cfg/fp32, float, solver::ddim{}, guidance::cfg{3.0}, threads_2, two);
+STEP(vp-ddim_eta1-none/fp32, float, solver::ddim{.eta = 1.0}, guidance::none{}, threads_2, two);
+STEP(vp-dpmpp_2m-none/fp32, float, solver::dpmpp_2m{}, guidance::none{}, threads_1, one);
+STEP(vp-dpmpp_2m-none/fp32, float, solver::dpmpp_2m{}, guidance::none{}, threads_2, two);
+STEP(vp-dpmpp_2m-cfg/fp32, float, solver::dpmpp_2m{}, guidance::cfg{3.0}, threads_2, two);
+STEP(vp-dpmpp_2m-cfg/fp64, double, solver::dpmpp_2m{}, guidance::cfg{3.0}, threads_2, two);
+STEP(vp-heun-none/fp32, float, solver::heun{}, guidance::none{}, threads_2, two);
+STEP(vp-unipc2-none/fp32, float, solver::unipc<2>{}, guidance::none{}, threads_2, two);

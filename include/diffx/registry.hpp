@@ -1,0 +1,67 @@
+#pragma once
+
+// Every policy of the library, as type lists. The catalogue, the compatibility matrix, the tests of
+// all policies and the command lines of the examples walk these lists.
+
+#include <diffx/cache/every_n.hpp>
+#include <diffx/cache/none.hpp>
+#include <diffx/cache/taylor.hpp>
+#include <diffx/guidance/cfg.hpp>
+#include <diffx/guidance/cfg_pp.hpp>
+#include <diffx/guidance/clip_x0.hpp>
+#include <diffx/guidance/dynamic_threshold.hpp>
+#include <diffx/guidance/none.hpp>
+#include <diffx/guidance/rescale.hpp>
+#include <diffx/prediction/edm.hpp>
+#include <diffx/prediction/eps.hpp>
+#include <diffx/prediction/flow.hpp>
+#include <diffx/prediction/normalised.hpp>
+#include <diffx/prediction/score.hpp>
+#include <diffx/prediction/trig_flow.hpp>
+#include <diffx/prediction/v.hpp>
+#include <diffx/prediction/x0.hpp>
+#include <diffx/process/edm.hpp>
+#include <diffx/process/rectified_flow.hpp>
+#include <diffx/process/stochastic_interpolant.hpp>
+#include <diffx/process/sub_vp.hpp>
+#include <diffx/process/ve.hpp>
+#include <diffx/process/vp.hpp>
+#include <diffx/process/vp_discrete.hpp>
+#include <diffx/search/best_of_n.hpp>
+#include <diffx/search/none.hpp>
+#include <diffx/search/zero_order.hpp>
+// SOLVERS
+
+namespace diffx {
+
+template <class... Ts>
+struct type_list {
+  static constexpr int size = sizeof...(Ts);
+};
+
+/// Calls f.template operator()<T>() for every type of the list.
+template <class... Ts, class F>
+constexpr void for_each_type(type_list<Ts...>, F&& f) {
+  (f.template operator()<Ts>(), ...);
+}
+
+namespace registry {
+
+using processes = type_list<process::vp<>, process::vp_discrete, process::sub_vp, process::ve,
+                            process::edm, process::rectified_flow,
+                            process::stochastic_interpolant<>>;
+
+using predictions = type_list<prediction::eps, prediction::x0, prediction::v, prediction::score,
+                              prediction::flow, prediction::edm, prediction::trig_flow,
+                              prediction::normalised<prediction::eps>>;
+
+using guidances =
+    type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,
+              guidance::clip_x0<guidance::none>, guidance::dynamic_threshold<guidance::none>>;
+
+using caches = type_list<cache::none, cache::every_n<2>, cache::linear<2>, cache::taylor<2, 2>>;
+
+using searches = type_list<search::none, search::best_of_n, search::zero_order>;
+
+}  // namespace registry
+}  // namespace diffx

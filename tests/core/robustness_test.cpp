@@ -1,0 +1,363 @@
+// Faults at every point, bad input, and what a run costs: allocations and passes.
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <diffx/cache/every_n.hpp>
+#include <diffx/exec/threads.hpp>
+#include <diffx/guidance/cfg.hpp>
+#include <diffx/search/best_of_n.hpp>
+#include <diffx/search/zero_order.hpp>
+#include <diffx/solver/ddim.hpp>
+#include <diffx/solver/dpmpp_2m.hpp>
+#include <diffx/solver/heun.hpp>
+
+#include "../support/compositions.hpp"
+
+namespace {
+
+// Every allocation of this program is counted, and the k-th one of an armed region fails.
+std::int64_t live = 0, made = 0, fail_at = -1;
+bool fail_later = false;
+
+void* allocate(std::size_t n, std::size_t alignment) {
+  std::int64_t const index = made++;
+  if (fail_at >= 0 && (index == fail_at || (fail_later && index > fail_at))) return nullptr;
+  void* const p = alignment <= alignof(std::max_align_t)
+                      ? std::malloc(n == 0 ? 1 : n)
+                      : std::aligned_alloc(alignment, (n + alignment - 1) / alignment * alignment);
+  if (p != nullptr) ++live;
+  return p;
+}
+void release(void* p) noexcept {
+  if (p == nullptr) return;
+  --live;
+  std::free(p);
+}
+
+}  // namespace
+
+void* operator new(std::size_t n) {
+  if (void* p = allocate(n, 1)) return p;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t n, std::align_val_t a) {
+  if (void* p = allocate(n, static_cast<std::size_t>(a))) return p;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t n, std::nothrow_t const&) noexcept { return allocate(n, 1); }
+void operator delete(void* p) noexcept { release(p); }
+void operator delete(void* p, std::size_t) noexcept { release(p); }
+void operator delete(void* p, std::align_val_t) noexcept { release(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
+void operator delete(void* p, std::nothrow_t const&) noexcept { release(p); }
+
+using namespace diffx;
+
+namespace {
+
+/// Counts passes and reductions; otherwise exec::host.
+struct counting {
+  static constexpr bool on_host = true;
+  int* passes;
+  int* reductions;
+
+  template <class Op>
+  void for_each_tile(std::int64_t batch, std::int64_t features, Op const& op) const {
+    ++*passes;
+    exec::host{}.for_each_tile(batch, features, op);
+  }
+  template <class Op>
+  void for_each_sample(std::int64_t batch, Op const& op) const {
+    ++*reductions;
+    exec::host{}.for_each_sample(batch, op);
+  }
+};
+
+template <class F>
+std::string message_of(F const& f) {
+  try {
+    f();
+  } catch (error const& e) {
+    return e.what();
+  }
+  return "nothing was thrown";
+}
+
+bool contains(std::string const& text, std::string const& part) {
+  bool const found = text.find(part) != std::string::npos;
+  if (!found) MESSAGE("expected \"", part, "\" in: ", text);
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("no allocation after the start, one pass per stage") {
+  auto const check = [](auto const& s, int evaluations) {
+    auto const grid = test::lambda_grid(10);
+    test::wavy const network;
+    std::vector<float> x(5 * 9);
+    batch_view<float> const v{x.data(), 5, 9};
+    int passes = 0, reductions = 0;
+    counting const exec{&passes, &reductions};
+    detail::workspace const memory(s.workspace_size(exec, network, v));
+    auto r = s.start(exec, network, grid, v, memory.span());
+    passes = 0;
+    auto const before = made;
+    r.finish();
+    CHECK(made == before);
+    CHECK(passes == evaluations);
+    CHECK(reductions == 0);
+  };
+  test::vp_process const p;
+  check(sampler{p, solver::ddim{.eta = 1.0}}, 10);
+  check(sampler{p, solver::dpmpp_2m{}, guidance::cfg{2.0}}, 10);
+  check(sampler{p, solver::heun{}}, 20);
+  check(sampler{p, solver::ddim{}, guidance::cfg{2.0}, cache::every_n<2>{}}, 10);
+}
+
+TEST_CASE("an allocation that fails leaves nothing behind, wherever it happens") {
+  auto const s = sampler{test::vp_process{}, solver::dpmpp_2m{}, guidance::cfg{2.0}};
+  auto const grid = test::lambda_grid(4);
+  test::wavy const network;
+  std::vector<double> x(6), clean(6);
+  auto const go = [&](std::vector<double>& out) {
+    s.sample(exec::host{}, network, grid, batch_view<double>{out.data(), 2, 3});
+  };
+  auto const start = made;
+  go(clean);
+  auto const points = made - start;
+  CHECK(points > 0);
+  for (bool const later : {false, true}) {
+    for (std::int64_t k = 0; k < points; ++k) {
+      auto const blocks = live;
+      bool thrown = false;
+      made = 0;
+      fail_at = k;
+      fail_later = later;
+      try {
+        go(x);
+      } catch (std::bad_alloc const&) {
+        thrown = true;
+      }
+      fail_at = -1;
+      CHECK(thrown);
+      CHECK(live == blocks);
+      go(x);
+      CHECK(test::same_bits(x, clean));
+    }
+  }
+}
+
+TEST_CASE("a denoiser that throws leaves a run that goes on from there") {
+  auto const check = [](auto const& s) {
+    auto const grid = test::lambda_grid(4);
+    exec::host const host;
+    int calls = 0;
+    test::wavy healthy;
+    healthy.calls = &calls;
+    std::vector<double> x(6), clean(6);
+    s.sample(host, healthy, grid, batch_view<double>{clean.data(), 2, 3});
+    int const total = calls;
+    batch_view<double> const v{x.data(), 2, 3};
+    for (int k = 0; k < total; ++k) {
+      test::wavy failing = healthy;
+      failing.throw_at = k;
+      calls = 0;
+      detail::workspace const memory(s.workspace_size(host, failing, v));
+      auto r = s.start(host, failing, grid, v, memory.span());
+      CHECK_THROWS_AS(r.finish(), int);  // the user's own exception, unchanged
+      CHECK(r.step() <= 4);
+      failing.throw_at = -1;  // the run refers to this denoiser: it is healthy from here on
+      r.finish();
+      CHECK(test::same_bits(x, clean));
+    }
+  };
+  test::vp_process const p;
+  check(sampler{p, solver::ddim{.eta = 1.0}});
+  check(sampler{p, solver::heun{}});
+  check(sampler{p, solver::dpmpp_2m{}, guidance::cfg{2.0}});
+  check(sampler{p, solver::dpmpp_2m{}, guidance::none{}, cache::every_n<2>{}});
+}
+
+TEST_CASE("an observer that throws passes through") {
+  auto const s = sampler{test::vp_process{}, solver::ddim{}};
+  std::vector<double> x(6);
+  CHECK_THROWS_AS(s.sample(exec::host{}, test::wavy{}, test::lambda_grid(4),
+                           batch_view<double>{x.data(), 2, 3}, options{},
+                           [](progress const&) { throw 7; }),
+                  int);
+}
+
+TEST_CASE("an exception on a worker thread arrives on the caller's") {
+  exec::threads const four(4);
+  for (int k = 0; k < 4; ++k) {
+    CHECK_THROWS_AS(four.for_each_sample(8, [&](std::int64_t i) { if (i == 2 * k) throw error("x"); }),
+                    error);
+  }
+  int sum = 0;
+  std::mutex m;
+  four.for_each_sample(8, [&](std::int64_t i) { std::lock_guard l(m); sum += static_cast<int>(i); });
+  CHECK(sum == 28);
+}
+
+TEST_CASE("NaN from the denoiser is reported with its step, sample and branch") {
+  auto const s = sampler{test::vp_process{}, solver::ddim{}, guidance::cfg{2.0}};
+  int calls = 0;
+  test::wavy network;
+  network.calls = &calls;
+  network.nan_at = 5;  // step 2, branch 1
+  std::vector<float> x(6);
+  options<noise::counted> opts;
+  opts.check_finite = true;
+  auto const text = message_of([&] {
+    s.sample(exec::host{}, network, test::lambda_grid(4), batch_view<float>{x.data(), 2, 3, 10}, opts);
+  });
+  CHECK(contains(text, "step 2"));
+  CHECK(contains(text, "sample 11"));
+  CHECK(contains(text, "branch 1"));
+  CHECK(contains(text, "1 values"));
+}
+
+TEST_CASE("NaN stays in its own sample when the check is off") {
+  auto const s = sampler{test::vp_process{}, solver::dpmpp_2m{}};
+  int calls = 0;
+  test::wavy network, healthy;
+  network.calls = &calls;
+  network.nan_at = 1;
+  std::vector<float> x(6), y(6);
+  s.sample(exec::host{}, network, test::lambda_grid(4), batch_view<float>{x.data(), 2, 3});
+  s.sample(exec::host{}, healthy, test::lambda_grid(4), batch_view<float>{y.data(), 2, 3});
+  for (std::size_t i = 0; i < 3; ++i) CHECK(x[i] == y[i]);
+  CHECK(std::isnan(x[3]));
+}
+
+TEST_CASE("bad arguments are refused before the first call, with name, value and range") {
+  auto const s = sampler{test::vp_process{}, solver::ddim{}};
+  int calls = 0;
+  test::wavy network;
+  network.calls = &calls;
+  auto const grid = test::lambda_grid(4);
+  std::vector<float> x(6);
+  exec::host const host;
+  auto const with = [&](batch_view<float> v, options<noise::counted> o) {
+    return message_of([&] { s.sample(host, network, grid, v, o); });
+  };
+  options<noise::counted> const plain;
+  auto o = plain;
+  CHECK(contains(with({x.data(), 2, 0}, plain), "features = 0, must be at least 1"));
+  CHECK(contains(with({x.data(), -1, 3}, plain), "batch = -1, must be at least 0"));
+  CHECK(contains(with({nullptr, 2, 3}, plain), "null"));
+  CHECK(contains(with({x.data(), std::int64_t{1} << 40, std::int64_t{1} << 40}, plain), "63 bits"));
+  CHECK(contains(with({x.data(), 2, 3, -5}, plain), "first_sample = -5"));
+  o.first_step = 4;
+  CHECK(contains(with({x.data(), 2, 3}, o), "first_step = 4, must be in [0, 4)"));
+  o = plain;
+  o.last_step = 9;
+  CHECK(contains(with({x.data(), 2, 3}, o), "last_step = 9"));
+  o = plain;
+  o.first_step = 2;
+  o.last_step = 1;
+  CHECK(contains(with({x.data(), 2, 3}, o), "last_step = 1, must be in [first_step"));
+
+  auto const wide = sampler{test::vp_process{}, solver::dpmpp_2m{}};
+  batch_view<float> const v{x.data(), 2, 3};
+  auto const size = wide.workspace_size(host, network, v);
+  CHECK(size == 128);  // one history and one prediction of 24 bytes, rounded up to 64 together
+  detail::workspace const memory(size + 64);
+  auto const start = [&](std::span<std::byte> span) {
+    return message_of([&] { static_cast<void>(wide.start(host, network, grid, v, span)); });
+  };
+  auto const bytes = static_cast<std::size_t>(size);
+  CHECK(contains(start(memory.span().first(bytes - 1)), "bytes, needs"));
+  CHECK(contains(start(memory.span().subspan(1, bytes)), "aligned to 64"));
+  CHECK(contains(start({}), "has 0 bytes"));
+
+  auto const message = [](auto const& sampler, auto const& grid_) {
+    std::vector<float> y(6);
+    return message_of([&] {
+      sampler.sample(exec::host{}, test::wavy{}, grid_, batch_view<float>{y.data(), 2, 3});
+    });
+  };
+  test::vp_process const p;
+  CHECK(contains(message(sampler{p, solver::ddim{.eta = 1.5}}, grid), "eta = 1.5, must be in [0, 1]"));
+  CHECK(contains(message(sampler{p, solver::ddim{.eta = NAN}}, grid), "eta = nan"));
+  CHECK(contains(message(sampler{p, solver::ddim{}, guidance::cfg{NAN}}, grid),
+                 "guidance_scale = nan, must be finite"));
+  CHECK(contains(message(sampler{p, solver::ddim{}, guidance::cfg{HUGE_VAL}}, grid),
+                 "guidance_scale = inf"));
+  CHECK(calls == 0);
+}
+
+TEST_CASE("timetables refuse what is not a list of falling levels") {
+  auto const levels = test::uniform_lambda(-2, 2, 4);
+  auto const with = [&](auto change) {
+    auto l = levels;
+    change(l);
+    return message_of([&] { timetable{l}; });
+  };
+  CHECK(contains(with([](auto& l) { l.clear(); }), "number of levels = 0, must be at least 2"));
+  CHECK(contains(with([](auto& l) { l.resize(1); }), "number of levels = 1"));
+  CHECK(contains(with([](auto& l) { std::swap(l[1], l[2]); }), "levels 1 and 2"));
+  CHECK(contains(with([](auto& l) { l[2] = l[1]; }), "levels 1 and 2"));
+  CHECK(contains(with([](auto& l) { l[2].sigma = NAN; }), "level 2"));
+  CHECK(contains(with([](auto& l) { l[3].alpha = -0.5; }), "alpha = -0.5"));
+  CHECK(contains(with([](auto& l) { l[0].t = HUGE_VAL; }), "t = inf"));
+  CHECK_NOTHROW(timetable{levels});
+  CHECK(timetable{std::vector(levels.rbegin(), levels.rend())}.inverts());
+}
+
+TEST_CASE("searches keep the best and refuse nonsense") {
+  test::vp_process const p;
+  auto const grid = test::lambda_grid(4);
+  std::vector<double> x(12);
+  batch_view<double> const v{x.data(), 4, 3};
+  auto const mean = [](batch_view<double const> b, std::span<double> s) {
+    for (std::int64_t i = 0; i < b.batch; ++i) {
+      s[static_cast<std::size_t>(i)] = b.row(i)[0] + b.row(i)[1] + b.row(i)[2];
+    }
+  };
+  auto const best = [&](int n) {
+    auto const s = sampler{p, solver::ddim{.eta = 1.0}, guidance::none{}, cache::none{},
+                           search::best_of_n{n}};
+    return s.sample_best(exec::host{}, test::wavy{}, grid, v, mean);
+  };
+  auto const one = best(1);
+  std::vector<double> plain(12);
+  sampler{p, solver::ddim{.eta = 1.0}}.sample(exec::host{}, test::wavy{}, grid,
+                                              batch_view<double>{plain.data(), 4, 3});
+  CHECK(test::same_bits(x, plain));
+  auto const eight = best(8);
+  CHECK(eight.nfe == 8 * one.nfe);
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(eight.best[i] >= one.best[i]);
+    double top = -HUGE_VAL;
+    for (std::size_t k = 0; k < 8; ++k) top = std::max(top, eight.scores[4 * k + i]);
+    CHECK(eight.best[i] == top);
+    CHECK(eight.best[i] == x[3 * i] + x[3 * i + 1] + x[3 * i + 2]);
+  }
+  CHECK(contains(message_of([&] { best(0); }), "n = 0, must be at least 1"));
+  auto const zero = [&](search::zero_order z) {
+    auto const s = sampler{p, solver::ddim{}, guidance::none{}, cache::none{}, z};
+    return s.sample_best(exec::host{}, test::wavy{}, grid, v, mean);
+  };
+  auto const none = zero({.rounds = 0}), some = zero({.rounds = 3, .neighbours = 2});
+  CHECK(some.runs == 7);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(some.best[i] >= none.best[i]);
+  // The reported noise replays the kept samples.
+  auto replay = some.noise;
+  options<noise::counted> given;
+  given.start = start::given;
+  for (double& z : replay) z *= detail::prior_std(grid[0]);
+  sampler{p, solver::ddim{}}.sample(exec::host{}, test::wavy{}, grid,
+                                    batch_view<double>{replay.data(), 4, 3}, given);
+  CHECK(test::same_bits(replay, x));
+  CHECK(contains(message_of([&] { zero({.cosine = 1.0}); }), "cosine = 1, must be in (-1, 1)"));
+  auto const nan = [](batch_view<double const>, std::span<double> s) { s[1] = NAN; };
+  auto const s = sampler{p, solver::ddim{}, guidance::none{}, cache::none{}, search::best_of_n{2}};
+  CHECK(contains(message_of([&] { s.sample_best(exec::host{}, test::wavy{}, grid, v, nan); }), "row 1"));
+}
