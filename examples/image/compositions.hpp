@@ -31,7 +31,8 @@ inline diffx::timetable make_grid(std::string const& name, int steps) {
   if (name == "lambda") return diffx::grid::uniform_lambda(p, steps, range);
   if (name == "time") return diffx::grid::uniform_t(p, steps, range);
   if (name == "karras") {
-    return diffx::grid::karras(p, steps);
+    return diffx::grid::karras(p, steps, {p.at(0.0).edm_sigma(), p.at(1.0).edm_sigma()}, 7.0,
+                               diffx::grid::end_point::none);
   }
   diffx::detail::fail("--grid " + name + ": must be lambda, time or karras");
 }

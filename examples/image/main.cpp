@@ -146,7 +146,7 @@ struct job {
   }
 };
 
-void run(arguments const& a) {
+void make_sheet(arguments const& a) {
   // Nothing is sampled for a picture that could not be written.
   if (std::FILE* const probe = std::fopen((a.output + ".part").c_str(), "wb")) {
     std::fclose(probe);
@@ -183,7 +183,7 @@ void run(arguments const& a) {
 
 int main(int argc, char** argv) {
   try {
-    run(parse(argc, argv));
+    make_sheet(parse(argc, argv));
   } catch (std::exception const& e) {
     std::fprintf(stderr, "diffx_image: %s\n", e.what());
     return 1;

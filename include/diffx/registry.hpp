@@ -30,7 +30,18 @@
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
-// SOLVERS
+#include <diffx/solver/ddim.hpp>
+#include <diffx/solver/deis.hpp>
+#include <diffx/solver/dpm_solver_multistep.hpp>
+#include <diffx/solver/dpm_solver_singlestep.hpp>
+#include <diffx/solver/dpmpp_2m.hpp>
+#include <diffx/solver/dpmpp_2m_sde.hpp>
+#include <diffx/solver/dpmpp_3m.hpp>
+#include <diffx/solver/dpmpp_3m_sde.hpp>
+#include <diffx/solver/er_sde.hpp>
+#include <diffx/solver/heun.hpp>
+#include <diffx/solver/sa_solver.hpp>
+#include <diffx/solver/unipc.hpp>
 
 namespace diffx {
 
@@ -47,13 +58,20 @@ constexpr void for_each_type(type_list<Ts...>, F&& f) {
 
 namespace registry {
 
-using processes = type_list<process::vp<>, process::vp_discrete, process::sub_vp, process::ve,
+using processes = type_list<process::vp<>, process::vp_discrete, process::sub_vp<>, process::ve,
                             process::edm, process::rectified_flow,
-                            process::stochastic_interpolant<>>;
+                            process::stochastic_interpolant<process::trigonometric_path>>;
 
 using predictions = type_list<prediction::eps, prediction::x0, prediction::v, prediction::score,
                               prediction::flow, prediction::edm, prediction::trig_flow,
                               prediction::normalised<prediction::eps>>;
+
+using solvers =
+    type_list<solver::ddim, solver::heun, solver::dpm_solver_2s, solver::dpm_solver_3s,
+              solver::dpmpp_2s, solver::dpmpp_3s, solver::res_2s, solver::dpm_solver_2m,
+              solver::dpm_solver_3m, solver::dpmpp_2m, solver::dpmpp_3m, solver::dpmpp_2m_sde,
+              solver::dpmpp_3m_sde, solver::deis<3>, solver::unipc<3>, solver::sa_solver<3, 4>,
+              solver::er_sde<3>>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

@@ -42,6 +42,10 @@ struct options {
   bool check_finite = false;       // report NaN or inf from the network (one more read of it)
 };
 
+template <class Noise>
+options(Noise) -> options<Noise>;
+options()->options<>;
+
 /// Where a run stands, for observers.
 struct progress {
   int step = 0;         // steps done since the timetable's start
@@ -74,6 +78,13 @@ inline constexpr bool solver_is_dynamic = false;
 template <class S>
   requires requires { S::reads_device; }
 inline constexpr bool solver_is_dynamic<S> = S::reads_device;
+
+/// How many doubles a run keeps for its solver between steps (a controller's step length).
+template <class S>
+inline constexpr std::size_t solver_memory = 0;
+template <class S>
+  requires requires { S::remembers; }
+inline constexpr std::size_t solver_memory<S> = static_cast<std::size_t>(S::remembers);
 
 inline constexpr std::int64_t workspace_alignment = 64;
 
@@ -222,6 +233,7 @@ class run {
     history_from_ = index;
     replan(std::make_index_sequence<blocks>{});
     stored_ = 0;
+    memory_ = {};
   }
 
   /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.
@@ -239,6 +251,7 @@ class run {
     out.put(stored_);
     out.put(history_from_);
     for (double t : stored_times_) out.put(t);
+    for (double v : memory_) out.put(v);
     std::apply([&](auto const&... b) { (write_block(out, b), ...); }, blocks_);
     return out.finish();
   }
@@ -253,12 +266,15 @@ class run {
                     "within the run's steps");
     detail::require(history_from >= first_ && history_from <= step, "diffx::run::resume",
                     "history start", history_from, "within the run's steps");
-    int const stages = step < end_ ? offsets_[static_cast<std::size_t>(step - first_ + 1)] -
-                                         offsets_[static_cast<std::size_t>(step - first_)]
-                                   : 1;
-    detail::require(stage >= 0 && stage < stages, "diffx::run::resume", "stage", stage,
-                    "within the step");
+    if constexpr (!dynamic) {
+      int const stages = step < end_ ? offsets_[static_cast<std::size_t>(step - first_ + 1)] -
+                                           offsets_[static_cast<std::size_t>(step - first_)]
+                                     : 1;
+      detail::require(stage >= 0 && stage < stages, "diffx::run::resume", "stage", stage,
+                      "within the step");
+    }
     for (double& t : stored_times_) t = in.template get<double>();
+    for (double& v : memory_) v = in.template get<double>();
     std::apply([&](auto&... b) { (read_block(in, b), ...); }, blocks_);
     in.finish();
     step_ = step;
@@ -277,6 +293,11 @@ class run {
   auto& block() noexcept { return std::get<0>(blocks_); }
   process_type const& process() const noexcept { return sampler_->process; }
   diffx::step current_step() const noexcept { return grid_->step(step_); }
+  int first_step() const noexcept { return first_; }
+  int last_step() const noexcept { return end_ - 1; }
+  /// `Solver::remembers` numbers of the solver's own, 0 at the start; they travel with forks and
+  /// checkpoints.
+  auto& memory() noexcept { return memory_; }
 
   /// Evaluates the model at `s.at` and executes the stage.
   void execute(stage const& s, bool ends_step) {
@@ -406,7 +427,7 @@ class run {
 
   template <std::size_t... B>
   void replan(std::index_sequence<B...>) {
-    (plan_block<B>(), ...);
+    if constexpr (!dynamic) (plan_block<B>(), ...);
   }
 
   template <std::size_t B>
@@ -603,6 +624,7 @@ class run {
     copy.nfe_ = nfe_;
     copy.stored_ = stored_;
     copy.stored_times_ = stored_times_;
+    copy.memory_ = memory_;
     if (history_from_ != copy.history_from_) {
       copy.history_from_ = history_from_;
       copy.replan(std::index_sequence<B...>{});
@@ -661,6 +683,7 @@ class run {
   int step_ = 0, stage_ = 0, history_from_ = 0;
   int evaluations_ = 0, nfe_ = 0;
   int stored_ = 0;  // predictions in the cache
+  std::array<double, detail::solver_memory<detail::part_t<0, solver_type>>> memory_{};
   std::array<double, static_cast<std::size_t>(cache_type::depth > 0 ? cache_type::depth : 1)>
       stored_times_{};
   std::vector<timetable> part_grids_;

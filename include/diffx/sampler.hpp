@@ -45,7 +45,7 @@ struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>>
 ///
 ///     sampler s{process::vp{}, solver::dpmpp_2m{}, guidance::cfg{3.0}};
 ///     auto const grid = grid::uniform_lambda(s.process, 20);
-///     s.sample(exec::host{}, denoiser, grid, batch_view<float>{out, 16, 784}, {.noise = {7}});
+///     s.sample(exec::host{}, denoiser, grid, batch_view<float>{out, 16, 784}, options{noise::counted{7}});
 ///
 /// A sampler is immutable and may be shared by any number of runs and threads.
 template <process_policy Process, class Solver, guidance_policy Guidance = guidance::none,
@@ -80,6 +80,7 @@ struct sampler {
 
   /// Starts a run in the caller's buffers. Nothing is allocated in the workspace's place later.
   template <class Exec, class Denoiser, class Noise = noise::counted, class... Ts>
+    requires declared_denoiser<Denoiser>
   auto start(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
              std::tuple<batch_view<Ts>...> x, std::span<std::byte> workspace,
              options<Noise> const& opts = {}) const {
@@ -103,9 +104,17 @@ struct sampler {
                 options<Noise> const& opts = {}, Observer&& observer = {}) const {
     static_assert(!Search::verifies,
                   "diffx: this search strategy scores samples: call sample_best with a verifier.");
-    detail::workspace const memory(workspace_size(exec, denoiser, x, opts));
-    auto r = start(exec, denoiser, grid, x, memory.span(), opts);
-    return r.finish(observer);
+    // A callable that is no denoiser gets this one sentence, not the errors of what follows.
+    static_assert(declared_denoiser<Denoiser>,
+                  "diffx: the denoiser does not say what it predicts. Wrap it: "
+                  "denoiser::predicts<prediction::eps>(f).");
+    if constexpr (declared_denoiser<Denoiser>) {
+      detail::workspace const memory(workspace_size(exec, denoiser, x, opts));
+      auto r = start(exec, denoiser, grid, x, memory.span(), opts);
+      return r.finish(observer);
+    } else {
+      return {};
+    }
   }
 
   /// Samples with a search strategy; the verifier scores a batch: (batch_view<T const>, span<double>).
@@ -119,9 +128,6 @@ struct sampler {
  private:
   template <class Denoiser, std::size_t... B>
   static void check(Denoiser const&, std::index_sequence<B...>) {
-    static_assert(declared_denoiser<Denoiser>,
-                  "diffx: the denoiser does not say what it predicts. Wrap it: "
-                  "denoiser::predicts<prediction::eps>(f).");
     using prediction_type = std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
     static_assert(
         (sizeof(rule::process_and_prediction_must_fit<detail::part_t<B, Process>,
@@ -130,5 +136,15 @@ struct sampler {
     static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) > 0);
   }
 };
+
+// Written out for compilers without deduction for aggregates (clang before 17).
+template <class P, class S>
+sampler(P, S) -> sampler<P, S>;
+template <class P, class S, class G>
+sampler(P, S, G) -> sampler<P, S, G>;
+template <class P, class S, class G, class C>
+sampler(P, S, G, C) -> sampler<P, S, G, C>;
+template <class P, class S, class G, class C, class Se>
+sampler(P, S, G, C, Se) -> sampler<P, S, G, C, Se>;
 
 }  // namespace diffx

@@ -1,17 +1,5 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <initializer_list>
-#include <limits>
-#include <numbers>
-#include <optional>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include <diffx/grid/flow.hpp>
 #include <diffx/grid/index.hpp>
 #include <diffx/grid/sigma.hpp>
@@ -26,16 +14,26 @@
 #include <diffx/schedule/zero_terminal_snr.hpp>
 #include <diffx/step.hpp>
 
-#include <nlohmann/json.hpp>
-
 #include "diffusers_settings.hpp"
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numbers>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 /// Turns a scheduler's settings, as the golden files give them, into the levels that a solver of
 /// this library runs on. Built upon diffx's schedules and grids; what a scheduler does differently
 /// from them (rounding, truncation, which end is appended) is stated here, once per class.
 namespace conformance {
 
-using nlohmann::json;
+using json = nlohmann::json;
 
 /// Which path the levels of a case lie on.
 enum class path {
@@ -189,9 +187,8 @@ inline diffx::level sigma_level(path on, double s, double timestep) {
 
 inline diffx::schedule::alpha_bar_table base_table(settings const& s) {
   int const n = s.integer("num_train_timesteps");
-  std::string const name =
-      s.word("beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "exp",
-                               "laplace"});
+  std::string const name = s.word("beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2",
+                                                    "sigmoid", "exp", "laplace"});
   if (name == "squaredcos_cap_v2") return diffx::schedule::cosine(n);
   if (name == "exp") return diffx::schedule::exponential(n);
   if (name == "laplace") {
@@ -261,8 +258,7 @@ inline void finish_single(grid_case& g) {
     double const t = i < g.timesteps.size() ? g.timesteps[i] : 0.0;
     points.push_back(sigma_level(g.path, g.sigmas[i], t));
   }
-  g.evals.assign(points.begin(),
-                 points.begin() + static_cast<std::ptrdiff_t>(g.timesteps.size()));
+  g.evals.assign(points.begin(), points.begin() + static_cast<std::ptrdiff_t>(g.timesteps.size()));
   chain(g, std::move(points));
 }
 
@@ -270,8 +266,7 @@ inline void finish_single(grid_case& g) {
 
 inline std::vector<int> spaced(settings const& s, int n, diffx::grid::points which, int last) {
   int const train = s.integer("num_train_timesteps");
-  std::string const spacing =
-      s.word("timestep_spacing", {"linspace", "leading", "trailing"});
+  std::string const spacing = s.word("timestep_spacing", {"linspace", "leading", "trailing"});
   if (spacing == "linspace") {
     if (n == 1 && which == diffx::grid::points::exact) return {0};  // the lower end of the range
     return diffx::grid::index::linspace(last, n, which);
@@ -409,10 +404,9 @@ inline void index_grid(grid_case& g, settings const& s, json const& num_steps, a
     s.word("timestep_spacing", {"leading"});
     // TCD takes every training step as the origin when a count is given at the call.
     int const original = origin.is_null() ? s.integer("original_inference_steps") : train;
-    auto const indices =
-        given.is_null()
-            ? diffx::grid::index::consistency(train, steps_of(s, num_steps), original, strength)
-            : explicit_timesteps(given);
+    auto const indices = given.is_null() ? diffx::grid::index::consistency(
+                                               train, steps_of(s, num_steps), original, strength)
+                                         : explicit_timesteps(given);
     auto targets = next_of(indices);
     targets.back() = name == "TCDScheduler" ? 0 : indices.back();
     finish_indices(g, s, indices, targets);
@@ -421,9 +415,7 @@ inline void index_grid(grid_case& g, settings const& s, json const& num_steps, a
 
 // -------------------------------------------------------------- sigma grids of multistep solvers
 
-inline double flow_shifted(double tau, double shift) {
-  return diffx::grid::tau::shift(tau, shift);
-}
+inline double flow_shifted(double tau, double shift) { return diffx::grid::tau::shift(tau, shift); }
 
 inline int first_clipped(diffx::schedule::alpha_bar_table const& table, double lambda_min) {
   int clipped = 0;  // entries whose lambda lies below the bound
@@ -439,7 +431,8 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   bool const unipc = name == "UniPCMultistepScheduler";
   bool const single = name == "DPMSolverSinglestepScheduler";
   bool const multi = name == "DPMSolverMultistepScheduler";
-  bool const keeps_last = name == "DEISMultistepScheduler" || name == "SASolverScheduler" || inverse;
+  bool const keeps_last =
+      name == "DEISMultistepScheduler" || name == "SASolverScheduler" || inverse;
   g.table = make_table(s, false);
   diffx::process::vp_discrete const process(*g.table);
   int const train = g.table->size();
@@ -541,8 +534,7 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
       if (std::abs(v[0] - 1.0) < 1e-6) v[0] -= 1e-6;
     } else {
       for (int i = n; i > 0; --i) {
-        v.push_back(flow_shifted(
-            1.0 - diffx::grid::detail::spread(1.0, tau_min, i, n + 1), shift));
+        v.push_back(flow_shifted(1.0 - diffx::grid::detail::spread(1.0, tau_min, i, n + 1), shift));
       }
     }
     for (int i = 0; i < n; ++i) {
@@ -596,15 +588,14 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
   g.table = make_table(s, false);
   diffx::process::vp_discrete const process(*g.table);
   int const train = g.table->size();
-  bool const continuous =
-      euler && s.word("timestep_type", {"discrete", "continuous"}) == "continuous" &&
-      s.all().at("prediction_type") == "v_prediction";
+  bool const continuous = euler &&
+                          s.word("timestep_type", {"discrete", "continuous"}) == "continuous" &&
+                          s.all().at("prediction_type") == "v_prediction";
   if (euler) s.word("interpolation_type", {"linear"});
 
   json const given_t = euler || heun ? args.get("timesteps") : json();
   json const given_s = euler ? args.get("sigmas") : json();
-  std::string const spacing =
-      s.word("timestep_spacing", {"linspace", "leading", "trailing"});
+  std::string const spacing = s.word("timestep_spacing", {"linspace", "leading", "trailing"});
   std::vector<double> t;
   std::vector<double> v;
   double end = 0.0;
@@ -831,7 +822,8 @@ inline void flow_grid(grid_case& g, settings const& s, json const& num_steps, ar
   if (invert) {
     for (double& x : v) x = 1.0 - x;
   }
-  // Given timesteps are shifted like their sigmas; only FlowMatchLCM tells the model the given ones.
+  // Given timesteps are shifted like their sigmas; only FlowMatchLCM tells the model the given
+  // ones.
   for (double const x : v) g.timesteps.push_back(x * train);
   if (!given_t.is_null() && !invert && name == "FlowMatchLCMScheduler") {
     g.timesteps = given_t.get<std::vector<double>>();
@@ -878,7 +870,8 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
     // sigma = sin^2(pi u / 2) with u from 1 to 0; the model is told the angle, in units of pi / 2.
     std::vector<diffx::level> points;
     for (int k = 0; k <= n; ++k) {
-      double const root = std::sin(0.5 * std::numbers::pi * diffx::grid::detail::spread(1, 0, k, n + 1));
+      double const root =
+          std::sin(0.5 * std::numbers::pi * diffx::grid::detail::spread(1, 0, k, n + 1));
       double const sigma = root * root;
       double const alpha = std::sqrt((1.0 - sigma) * (1.0 + sigma));
       double const t = std::atan2(sigma, alpha) / std::numbers::pi * 2.0;
@@ -905,7 +898,7 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
     // 1.5708 lies just beyond pi / 2: a signal of -3.7e-6, kept as it is.
     for (double const t : g.timesteps) {
       double const ratio = std::cos(t) / std::sin(t);
-      double const lambda = t == 0.0 ? std::numeric_limits<double>::infinity()
+      double const lambda = t == 0.0      ? std::numeric_limits<double>::infinity()
                             : ratio > 0.0 ? std::log(ratio)
                                           : -std::numeric_limits<double>::infinity();
       g.evals.push_back(make_level(std::cos(t), std::sin(t), lambda, t));
@@ -925,8 +918,8 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
       double const raw = root(w) * root(w) / (root(0.0) * root(0.0));
       double const bar = std::fmin(std::fmax(raw, 0.0001), 0.9999);
       g.timesteps.push_back(u);
-      g.evals.push_back(make_level(std::sqrt(bar), std::sqrt(1.0 - bar),
-                                   0.5 * std::log(bar / (1.0 - bar)), u));
+      g.evals.push_back(
+          make_level(std::sqrt(bar), std::sqrt(1.0 - bar), 0.5 * std::log(bar / (1.0 - bar)), u));
     }
     chain(g, g.evals);
   } else if (name == "ScoreSdeVeScheduler" || name == "ScoreSdeVpScheduler") {

@@ -267,7 +267,7 @@ TEST_CASE("bad arguments are refused before the first call, with name, value and
   auto const wide = sampler{test::vp_process{}, solver::dpmpp_2m{}};
   batch_view<float> const v{x.data(), 2, 3};
   auto const size = wide.workspace_size(host, network, v);
-  CHECK(size == 128);  // one history and one prediction of 24 bytes, rounded up to 64 together
+  CHECK(size == 64);  // one history and one prediction of 24 bytes each, rounded up
   detail::workspace const memory(size + 64);
   auto const start = [&](std::span<std::byte> span) {
     return message_of([&] { static_cast<void>(wide.start(host, network, grid, v, span)); });

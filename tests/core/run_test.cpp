@@ -32,7 +32,7 @@ std::vector<float> sample(Sampler const& s, std::uint64_t seed, std::int64_t fir
                           std::int64_t rows = batch, Exec const& exec = {}, int steps = 9) {
   std::vector<float> x(static_cast<std::size_t>(rows * features), NAN);
   s.sample(exec, test::wavy{}, test::lambda_grid(steps),
-           batch_view<float>{x.data(), rows, features, first}, options{.noise = noise::counted{seed}});
+           batch_view<float>{x.data(), rows, features, first}, options{noise::counted{seed}});
   return x;
 }
 
@@ -234,7 +234,7 @@ TEST_CASE("NFE counts network calls: branches, intervals and caches") {
   CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{1.0}}, 10) == 10);
   CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{0.0}}, 10) == 10);
   // lambda = -3 + 0.6 i: sigma / alpha = e^-lambda is in (0.9, 5] for i = 3, 4, 5.
-  CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{guidance::scale::interval(3.0, 0.9, 5.0)}},
+  CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{guidance::scale::interval{3.0, 0.9, 5.0}}},
               10) == 13);
   CHECK(count(sampler{p, solver::ddim{}, guidance::none{}, cache::every_n<3>{}}, 10) == 4);
   CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{2.0}, cache::taylor<4, 2>{}}, 10) == 6);
@@ -304,16 +304,16 @@ TEST_CASE("two blocks on one clock are two runs with the same calls") {
   std::vector<double> b(4 * 3), b1(4 * 3);
   auto const r = both.sample(exec::host{}, pair_network{}, grid,
                              std::tuple{batch_view<float>{a.data(), 4, 6}, batch_view<double>{b.data(), 4, 3}},
-                             options{.noise = noise::counted{4}});
+                             options{noise::counted{4}});
   CHECK(r.nfe == 8);
   sampler{p, solver::ddim{.eta = 0.7}}.sample(exec::host{}, test::wavy{}, grid,
                                               batch_view<float>{a1.data(), 4, 6},
-                                              options{.noise = noise::counted{4}});
+                                              options{noise::counted{4}});
   CHECK(test::same_bits(a, a1));
   // Block 1 draws from addresses of its own, so it must differ from block 0's noise.
   sampler{p, solver::dpmpp_2m{}}.sample(exec::host{}, test::wavy{}, grid,
                                         batch_view<double>{b1.data(), 4, 3},
-                                        options{.noise = noise::counted{4}});
+                                        options{noise::counted{4}});
   CHECK_FALSE(test::same_bits(b, b1));
 }
 

@@ -70,6 +70,7 @@ struct four_threads {
   template <class Op>
   void for_each_sample(std::int64_t batch, Op const& op) const {
     std::vector<std::thread> workers;
+    workers.reserve(4);
     for (int w = 0; w < 4; ++w) {
       workers.emplace_back([&, w] {
         for (std::int64_t i = w; i < batch; i += 4) op(i);
@@ -292,8 +293,8 @@ TEST_CASE("unet and classifier agree with the torch networks that were trained")
   // float32 sums in another order: some 1e-6 of the largest activations.
   double const tolerance = 1e-4;
   auto const reference = parity();
-  net::unet const unet = fashion_unet();
-  net::classifier const classifier = fashion_classifier();
+  net::unet const& unet = fashion_unet();
+  net::classifier const& classifier = fashion_classifier();
   int j = 0;
   for (auto const& c : reference.at("cases")) {
     CAPTURE(j);
@@ -341,7 +342,7 @@ TEST_CASE("unet: a row does not depend on its batch, and bad calls are refused")
 
 TEST_CASE("unet: labels choose the class, every other branch is the null class") {
   values const x = wave(784, 0.1);
-  net::unet const unlabelled = fashion_unet();
+  net::unet const& unlabelled = fashion_unet();
   net::unet const three = unlabelled.with_labels(labels({3}));
   values const null = call(unlabelled, x, 784, at(0.5));
   CHECK(call(three, x, 784, at(0.5, 1)) == null);

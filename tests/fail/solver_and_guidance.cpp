@@ -8,7 +8,7 @@
 
 int main() {
 #if defined(DIFFX_BAD)
-  using solver = diffx::solver::dpmpp_2m<>;
+  using solver = diffx::solver::dpmpp_2m;
 #else
   using solver = diffx::solver::ddim;
 #endif

@@ -2,6 +2,7 @@
 
 #include <diffx/denoiser/gaussian.hpp>
 #include <diffx/exec/host.hpp>
+#include <diffx/guidance/none.hpp>
 #include <diffx/noise/address.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/timetable.hpp>
@@ -32,6 +33,13 @@ struct impulse_noise {
   }
   impulse_noise fork(std::uint64_t) const { return *this; }
 };
+
+/// A sampler by deduction, which clang 14 does not do for aggregates.
+template <class Process, class Solver, class Guidance = diffx::guidance::none>
+diffx::sampler<Process, Solver, Guidance> compose(Process process, Solver solver,
+                                                  Guidance guidance = {}) {
+  return {process, solver, guidance, {}, {}};
+}
 
 struct gaussian_law {
   double mean = 0.0;

@@ -301,7 +301,7 @@ def write_denoiser(args, net, step, seen):
         "batch": args.batch,
         "weights": f"exponential moving average, decay {args.ema}",
         "source": SOURCE + "; trained from scratch by examples/image/train/train_fashion_mnist.py",
-        "licence": "the licence of diffx",
+        "licence": "Apache-2.0",
     })
 
 
@@ -355,7 +355,7 @@ def train_classifier(args):
         "batch": batch,
         "test_accuracy": f"{accuracy(args, ema):.4f}",
         "source": SOURCE + "; trained from scratch by examples/image/train/train_fashion_mnist.py",
-        "licence": "the licence of diffx",
+        "licence": "Apache-2.0",
     })
 
 

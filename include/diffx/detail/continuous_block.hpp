@@ -24,6 +24,13 @@ template <class S>
   requires requires { S::pure_passes; }
 inline constexpr bool has_pure_passes<S> = S::pure_passes;
 
+/// A solver that looks at its own state gets room for one double per sample.
+template <class S>
+inline constexpr bool measures_samples = false;
+template <class S>
+  requires requires { S::reads_device; }
+inline constexpr bool measures_samples<S> = S::reads_device;
+
 /// Standard deviation of the start: 1 on a variance-preserving path, sigma on any other.
 inline double prior_std(level const& at) noexcept {
   double const variance = at.alpha * at.alpha + at.sigma * at.sigma;
@@ -128,7 +135,8 @@ class continuous_block {
     std::int64_t const tensors = prediction_buffers * (Variance ? 2 : 1) + history_size +
                                  (state_slots - 1) + Cache::depth +
                                  (Prediction::scales_input ? 1 : 0) + (hooks_per_sample ? 1 : 0);
-    return tensors * batch * features + (rescales ? batch : 0) + (hooks_per_sample ? batch : 0);
+    return tensors * batch * features + (rescales ? batch : 0) + (hooks_per_sample ? batch : 0) +
+           measured_elements(batch);
   }
 
   continuous_block(batch_view<T> x, T* workspace, Prediction const& prediction,
@@ -140,6 +148,9 @@ class continuous_block {
       workspace += elements;
       return p;
     };
+    if constexpr (measures_samples<Solver>) {  // first, where the workspace is aligned for it
+      measured_ = reinterpret_cast<double*>(take(measured_elements(x.batch)));
+    }
     state_[0] = x.data;
     for (int j = 1; j < state_slots; ++j) spare_[static_cast<std::size_t>(j - 1)] = take(n);
     for (auto& h : history_) h = take(n);
@@ -157,6 +168,16 @@ class continuous_block {
   T const* current() const noexcept { return state_[0]; }
   Noise const& noise() const noexcept { return noise_; }
   int block() const noexcept { return block_; }
+
+  // What a solver that looks at its own state may read: states and outputs as a stage names them,
+  // and room for one number per sample.
+  T const* state(int j) const noexcept { return state_[static_cast<std::size_t>(j)]; }
+  T const* history(int j) const noexcept { return history_[static_cast<std::size_t>(j)]; }
+  double* measured() const noexcept { return measured_; }
+  /// Takes back the `n` outputs kept last: history[n] is history[0] again.
+  void forget_outputs(int n) noexcept {
+    std::rotate(history_.begin(), history_.begin() + n, history_.end());
+  }
 
   /// What the network reads at this stage.
   template <class Exec>
@@ -336,6 +357,11 @@ class continuous_block {
   }
 
  private:
+  static constexpr std::int64_t measured_elements(std::int64_t batch) noexcept {
+    constexpr std::int64_t per_double = (sizeof(double) + sizeof(T) - 1) / sizeof(T);
+    return measures_samples<Solver> ? batch * per_double : 0;
+  }
+
   template <class A>
   static void rotate(A& buffers) noexcept {
     std::rotate(buffers.begin(), buffers.end() - 1, buffers.end());
@@ -429,6 +455,7 @@ class continuous_block {
   T* scratch_ = nullptr;
   T* limit_ = nullptr;
   T* factor_ = nullptr;
+  double* measured_ = nullptr;
 };
 
 }  // namespace diffx::detail

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <diffx/concepts/guidance.hpp>
 #include <diffx/concepts/noise.hpp>
@@ -68,6 +69,36 @@ DIFFX_HD inline T exp(T x) noexcept {
   return sum * random::detail::from_word<T>(power);
 }
 
+/// Four neighbouring elements, read or written with 16-byte accesses.
+template <class T>
+struct alignas(4 * sizeof(T) < 16 ? 4 * sizeof(T) : 16) quad {
+  T value[4];
+};
+
+/// The first n of four elements into registers; all four at once if Whole.
+template <bool Whole, class T>
+DIFFX_HD inline void load(T const* from, int n, T (&to)[4]) noexcept {
+  if constexpr (Whole) {
+    quad<T> const q = *reinterpret_cast<quad<T> const*>(from);
+    for (int i = 0; i < 4; ++i) to[i] = q.value[i];
+  } else {
+    for (int i = 0; i < 4; ++i) to[i] = i < n ? from[i] : T(0);
+  }
+}
+
+template <bool Whole, class T>
+DIFFX_HD inline void store(T const (&from)[4], int n, T* to) noexcept {
+  if constexpr (Whole) {
+    quad<T> q;
+    for (int i = 0; i < 4; ++i) q.value[i] = from[i];
+    *reinterpret_cast<quad<T>*>(to) = q;
+  } else {
+    for (int i = 0; i < 4; ++i) {
+      if (i < n) to[i] = from[i];
+    }
+  }
+}
+
 /// The one pass over memory that follows a model evaluation: guidance, conversion, hook, solver
 /// and noise, everything in registers.
 ///
@@ -86,6 +117,7 @@ struct fused_pass {
   DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
 #if defined(__CUDA_ARCH__)
     constexpr int width = 4;
+    n = n < width ? n : width;  // with this bound known, z stays in registers
 #else
     constexpr int width = 512;
 #endif
@@ -119,7 +151,11 @@ struct fused_pass {
     for (int j = 0; j < H; ++j) m[j] = d.history[j] + base;
     T* const target = d.target + base;
 
-    auto const element = [&](int i, T& combined, T& x0, T& output) {
+    T const* const deviation = Variance ? p[0] + d.features : nullptr;
+
+    // x, p, m and deviation are pointers on the host and registers on the device.
+    auto const element = [&](auto const& x, auto const& p, auto const& m, auto const& deviation,
+                             int i, T& combined, T& x0, T& output) {
       T const current = x[0][i];
       T sum = d.state_weight[0] * current;
       for (int j = 1; j < S; ++j) sum = fma(d.state_weight[j], x[j][i], sum);
@@ -142,7 +178,7 @@ struct fused_pass {
       for (int j = 0; j < H; ++j) sum = fma(d.history_weight[j], m[j][i], sum);
       if constexpr (N > 0) {
         T const first_weight =
-            Variance ? d.noise_weight[0] * exp(fma(d.log_std[1], p[0][i + d.features], d.log_std[0]))
+            Variance ? d.noise_weight[0] * exp(fma(d.log_std[1], deviation[i], d.log_std[0]))
                      : d.noise_weight[0];
         sum = fma(first_weight, z[0][i], sum);
         for (int j = 1; j < N; ++j) sum = fma(d.noise_weight[j], z[j][i], sum);
@@ -150,27 +186,65 @@ struct fused_pass {
       return sum;
     };
 
+#if defined(__CUDA_ARCH__)
+    // The group is read into registers before anything of it is written: buffers may be equal.
+    auto const group = [&](auto shape) {
+      constexpr bool whole = decltype(shape)::value;
+      T xs[S][4], ps[G > 0 ? G : 1][4] = {}, ms[H > 0 ? H : 1][4] = {}, deviations[4] = {};
+      for (int j = 0; j < S; ++j) load<whole>(x[j], n, xs[j]);
+      for (int g = 0; g < G; ++g) load<whole>(p[g], n, ps[g]);
+      for (int j = 0; j < H; ++j) load<whole>(m[j], n, ms[j]);
+      if constexpr (Variance) load<whole>(deviation, n, deviations);
+      T next[4], combined[4] = {}, x0[4] = {}, output[4] = {};
+      for (int i = 0; i < 4; ++i) {
+        next[i] = element(xs, ps, ms, deviations, i, combined[i], x0[i], output[i]);
+      }
+      if (d.kept_output != nullptr) store<whole>(output, n, d.kept_output + base);
+      if (d.kept_prediction != nullptr) store<whole>(combined, n, d.kept_prediction + base);
+      if (d.preview != nullptr) store<whole>(x0, n, d.preview + base);
+      store<whole>(next, n, target);
+      if (d.next_input != nullptr) {
+        for (int i = 0; i < 4; ++i) next[i] = d.input_scale * next[i];
+        store<whole>(next, n, d.next_input + base);
+      }
+    };
+    auto const address = [](T const* q) { return reinterpret_cast<std::uintptr_t>(q); };
+    std::uintptr_t places = address(target);
+    for (int j = 0; j < S; ++j) places |= address(x[j]);
+    for (int g = 0; g < G; ++g) places |= address(p[g]);
+    for (int j = 0; j < H; ++j) places |= address(m[j]);
+    if constexpr (Variance) places |= address(deviation);
+    T* const optional[] = {d.kept_output, d.kept_prediction, d.next_input, d.preview};
+    for (int k = 0; k < 4; ++k) {
+      if (optional[k] != nullptr) places |= address(optional[k] + base);
+    }
+    if (n == width && places % alignof(quad<T>) == 0) {
+      group(std::true_type{});
+    } else {
+      group(std::false_type{});
+    }
+#else
     bool const plain = d.kept_output == nullptr && d.kept_prediction == nullptr &&
                        d.next_input == nullptr && d.preview == nullptr;
     if (plain) {
       DIFFX_INDEPENDENT
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
-        target[i] = element(i, combined, x0, output);
+        target[i] = element(x, p, m, deviation, i, combined, x0, output);
       }
     } else if (d.kept_prediction == nullptr && d.next_input == nullptr && d.preview == nullptr) {
       T* const kept = d.kept_output + base;
       DIFFX_INDEPENDENT
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
-        T const next = element(i, combined, x0, output);
+        T const next = element(x, p, m, deviation, i, combined, x0, output);
         kept[i] = output;
         target[i] = next;
       }
     } else {
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
-        T const next = element(i, combined, x0, output);
+        T const next = element(x, p, m, deviation, i, combined, x0, output);
         if (d.kept_output != nullptr) d.kept_output[base + i] = output;
         if (d.kept_prediction != nullptr) d.kept_prediction[base + i] = combined;
         if (d.preview != nullptr) d.preview[base + i] = x0;
@@ -178,6 +252,7 @@ struct fused_pass {
         target[i] = next;
       }
     }
+#endif
   }
 };
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <cmath>
 #include <string>
 #include <string_view>
-
-#include <diffx/error.hpp>
 
 namespace diffx::detail {
 

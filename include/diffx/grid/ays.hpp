@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/grid/sigma.hpp>
+
 #include <array>
 #include <cmath>
 #include <vector>
-
-#include <diffx/grid/sigma.hpp>
 
 namespace diffx::grid {
 
@@ -20,7 +20,8 @@ inline std::array<double, 11> ays_table(ays_model model) noexcept {
       return {14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029};
     case ays_model::stable_diffusion_xl:
       return {14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029};
-    case ays_model::stable_video_diffusion: break;
+    case ays_model::stable_video_diffusion:
+      break;
   }
   return {700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002};
 }

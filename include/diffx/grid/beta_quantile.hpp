@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cmath>
-
 #include <diffx/error.hpp>
+
+#include <cmath>
 
 namespace diffx::grid {
 
@@ -11,9 +11,9 @@ namespace detail {
 /// The regularised incomplete beta function I_x(a, b) for x <= (a + 1) / (a + b + 2), by Lentz's
 /// evaluation of its continued fraction (Abramowitz & Stegun 26.5.8).
 inline double incomplete_beta_tail(double x, double a, double b) noexcept {
-  double const front =
-      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) +
-               b * std::log1p(-x)) / a;
+  double const front = std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) +
+                                a * std::log(x) + b * std::log1p(-x)) /
+                       a;
   double constexpr tiny = 1e-300;
   double c = 1.0;
   double d = 1.0 - (a + b) * x / (a + 1.0);
@@ -46,18 +46,10 @@ inline double beta_distribution(double x, double a, double b) noexcept {
                                         : 1.0 - detail::incomplete_beta_tail(1.0 - x, b, a);
 }
 
-/// The quantile of Beta(a, b): the x with I_x(a, b) = p, to about 1e-14, by Newton's method kept
-/// inside a bracket. The upper half is the mirror image of the lower half of Beta(b, a).
-///
-/// Errors    p outside [0, 1], a or b not positive and finite: throws diffx::error.
-inline double beta_quantile(double p, double a, double b) {
-  using diffx::detail::require;
-  require(p >= 0.0 && p <= 1.0, "diffx::grid::beta_quantile", "p", p, "in [0, 1]");
-  require(a > 0.0 && std::isfinite(a), "diffx::grid::beta_quantile", "a", a, "positive and finite");
-  require(b > 0.0 && std::isfinite(b), "diffx::grid::beta_quantile", "b", b, "positive and finite");
-  if (p == 0.0 || p == 1.0) return p;
-  double const middle = beta_distribution(0.5, a, b);
-  if (p > middle) return 1.0 - beta_quantile(1.0 - p, b, a);
+namespace detail {
+
+/// The quantile for a p whose quantile is at most 1/2: Newton's method kept inside a bracket.
+inline double beta_quantile_lower(double p, double a, double b) noexcept {
   double const log_norm = std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b);
   double low = 0.0;
   double high = 0.5;
@@ -72,6 +64,23 @@ inline double beta_quantile(double p, double a, double b) {
     x = next;
   }
   return x;
+}
+
+}  // namespace detail
+
+/// The quantile of Beta(a, b): the x with I_x(a, b) = p, to about 1e-14. The upper half is the
+/// mirror image of the lower half of Beta(b, a).
+///
+/// Errors    p outside [0, 1], a or b not positive and finite: throws diffx::error.
+inline double beta_quantile(double p, double a, double b) {
+  using diffx::detail::require;
+  require(p >= 0.0 && p <= 1.0, "diffx::grid::beta_quantile", "p", p, "in [0, 1]");
+  require(a > 0.0 && std::isfinite(a), "diffx::grid::beta_quantile", "a", a, "positive and finite");
+  require(b > 0.0 && std::isfinite(b), "diffx::grid::beta_quantile", "b", b, "positive and finite");
+  if (p == 0.0 || p == 1.0) return p;
+  bool const upper = p > beta_distribution(0.5, a, b);
+  return upper ? 1.0 - detail::beta_quantile_lower(1.0 - p, b, a)
+               : detail::beta_quantile_lower(p, a, b);
 }
 
 }  // namespace diffx::grid

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/grid/options.hpp>
+
 #include <cmath>
 #include <vector>
-
-#include <diffx/grid/options.hpp>
 
 /// Times of a rectified flow, tau in (0, 1], noisiest first, and the maps that move them.
 namespace diffx::grid::tau {
@@ -99,7 +99,8 @@ template <gaussian_process Process>
 timetable times(Process const& process, std::vector<double> const& values,
                 end_point end = end_point::zero, std::string_view where = "diffx::grid::times") {
   if (end == end_point::sigma_min) {
-    detail::fail(std::string(where) + ": end = sigma_min, must be zero or none for a list of times");
+    detail::fail(std::string(where) +
+                 ": end = sigma_min, must be zero or none for a list of times");
   }
   std::vector<level> levels;
   for (double const t : values) levels.push_back(process.at(t));

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <diffx/grid/options.hpp>
+#include <diffx/process/vp_discrete.hpp>
+
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
-
-#include <diffx/grid/options.hpp>
-#include <diffx/process/vp_discrete.hpp>
 
 /// Training indices for n steps, noisiest first, computed from integers alone. Rounding is half to
 /// even. These lists may repeat an index when n is close to T; the timetables made of them may not.
@@ -21,11 +21,11 @@ inline std::int64_t round_half_even(std::int64_t a, std::int64_t b) noexcept {  
 }
 
 inline void check(std::string_view where, int num_train_timesteps, int n) {
-  grid::detail::require(num_train_timesteps >= 1, where, "num_train_timesteps",
-                        num_train_timesteps, "at least 1");
-  grid::detail::require(n >= 1 && n <= num_train_timesteps, where, "number of steps", n,
-                        "in [1, " + grid::detail::text(num_train_timesteps) +
-                            "], the number of training timesteps");
+  grid::detail::require(num_train_timesteps >= 1, where, "num_train_timesteps", num_train_timesteps,
+                        "at least 1");
+  grid::detail::require(
+      n >= 1 && n <= num_train_timesteps, where, "number of steps", n,
+      "in [1, " + grid::detail::text(num_train_timesteps) + "], the number of training timesteps");
 }
 
 }  // namespace detail
@@ -75,7 +75,8 @@ inline std::vector<int> quadratic(int num_train_timesteps, int n) {
   std::vector<int> out;
   for (std::int64_t k = n - 1; k >= 0; --k) {
     std::int64_t const m = n > 1 ? n - 1 : 1;
-    std::int64_t const top = 4 * static_cast<std::int64_t>(num_train_timesteps) * (n > 1 ? k * k : 1);
+    std::int64_t const top =
+        4 * static_cast<std::int64_t>(num_train_timesteps) * (n > 1 ? k * k : 1);
     std::int64_t const i = top / (5 * m * m);
     out.push_back(static_cast<int>(i < num_train_timesteps ? i : num_train_timesteps - 1));
   }
@@ -166,9 +167,9 @@ timetable quadratic(process::basic_vp_discrete<Z> const& process, int n,
 template <bool Z>
 timetable consistency(process::basic_vp_discrete<Z> const& process, int n, int original_steps = 50,
                       double strength = 1.0) {
-  return timesteps(
-      process, index::consistency(process.num_train_timesteps(), n, original_steps, strength),
-      end_point::zero, "diffx::grid::consistency");
+  return timesteps(process,
+                   index::consistency(process.num_train_timesteps(), n, original_steps, strength),
+                   end_point::zero, "diffx::grid::consistency");
 }
 
 }  // namespace diffx::grid

@@ -1,15 +1,15 @@
 #pragma once
 
+#include <diffx/concepts/process.hpp>
+#include <diffx/error.hpp>
+#include <diffx/timetable.hpp>
+
 #include <cmath>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/process.hpp>
-#include <diffx/error.hpp>
-#include <diffx/timetable.hpp>
 
 namespace diffx::grid {
 

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cmath>
-#include <vector>
-
 #include <diffx/grid/beta_quantile.hpp>
 #include <diffx/grid/options.hpp>
+
+#include <cmath>
+#include <vector>
 
 /// EDM sigmas (sigma / alpha) for n points, largest first; one point is the largest alone.
 /// Every function throws diffx::error for n < 1 or a range that is not 0 < min < max.
@@ -134,8 +134,7 @@ namespace diffx::grid {
 /// Errors    a sigma that is not positive, beyond the process or out of order: throws diffx::error.
 template <gaussian_process Process>
 timetable sigmas(Process const& process, std::vector<double> const& values,
-                 end_point end = end_point::zero,
-                 std::string_view where = "diffx::grid::sigmas") {
+                 end_point end = end_point::zero, std::string_view where = "diffx::grid::sigmas") {
   std::vector<level> levels;
   for (double const s : values) {
     detail::require(s > 0.0, where, "sigma", s, "positive (the end point adds sigma = 0)");
@@ -158,7 +157,9 @@ timetable sigmas(Process const& process, std::vector<double> const& values,
 namespace detail {
 
 /// n points and a zero, or n + 1 points that end at the range's smallest sigma.
-inline int sigma_points(int n, end_point end) noexcept { return end == end_point::zero ? n : n + 1; }
+inline int sigma_points(int n, end_point end) noexcept {
+  return end == end_point::zero ? n : n + 1;
+}
 
 inline end_point sigma_end(end_point end) noexcept {
   return end == end_point::zero ? end_point::zero : end_point::none;
@@ -203,8 +204,8 @@ timetable lu(Process const& process, int n, sigma_range r, end_point end = end_p
 template <gaussian_process Process>
 timetable beta(Process const& process, int n, sigma_range r, double a = 0.6, double b = 0.6,
                end_point end = end_point::zero) {
-  return sigmas(process, sigma::beta(detail::sigma_points(n, end), r, a, b),
-                detail::sigma_end(end), "diffx::grid::beta");
+  return sigmas(process, sigma::beta(detail::sigma_points(n, end), r, a, b), detail::sigma_end(end),
+                "diffx::grid::beta");
 }
 
 /// Uniform lambda with floor(nfe / 3) + 1 steps: the grid of the solver DPM-Solver-fast, which

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/grid/flow.hpp>
+
 #include <cmath>
 #include <vector>
-
-#include <diffx/grid/flow.hpp>
 
 namespace diffx::grid {
 
@@ -24,7 +24,9 @@ inline void require_times(std::string_view where, time_range r, int n) {
           "in [0, first = " + text(r.first) + ")");
 }
 
-inline int time_points(time_range r, int n) noexcept { return r.end == end_point::zero ? n : n + 1; }
+inline int time_points(time_range r, int n) noexcept {
+  return r.end == end_point::zero ? n : n + 1;
+}
 
 }  // namespace detail
 
@@ -42,8 +44,8 @@ timetable power_t(Process const& process, int n, double power, time_range r = {}
   int const count = detail::time_points(r, n);
   std::vector<double> values;
   for (int k = 0; k < count; ++k) {
-    double const root = detail::spread(std::pow(r.first, 1.0 / power),
-                                       std::pow(r.last, 1.0 / power), k, count);
+    double const root =
+        detail::spread(std::pow(r.first, 1.0 / power), std::pow(r.last, 1.0 / power), k, count);
     bool const at_end = k == 0 || k == count - 1;  // exact there, whatever pow rounds to
     values.push_back(!at_end ? std::pow(root, power) : k == 0 ? r.first : r.last);
   }

@@ -45,6 +45,7 @@ struct cfg {
 
 cfg(double) -> cfg<scale::constant>;
 template <class Scale>
+  requires requires(Scale const& scale, step const& s) { scale(s); }
 cfg(Scale) -> cfg<Scale>;
 
 static_assert(guidance_policy<cfg<>>);

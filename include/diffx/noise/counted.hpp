@@ -33,7 +33,7 @@ struct counted {
     for (; n >= 4 * few_lanes; n -= 4 * few_lanes, out += 4 * few_lanes, group += few_lanes) {
       fill_lanes<few_lanes>(seed_key, counter(k, sample, group), out);
     }
-    if (n > 8) {  // all lanes cost less than the scalar code of three groups
+    if (n > 16) {  // all lanes cost as much as the scalar code of 3 (AVX-512) to 7 (SSE2) groups
       T z[4 * few_lanes];
       fill_lanes<few_lanes>(seed_key, counter(k, sample, group), z);
       for (int e = 0; e < n; ++e) out[e] = z[e];

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cmath>
-
 #include <diffx/concepts/prediction.hpp>
+
+#include <cmath>
 
 namespace diffx::prediction {
 
@@ -32,9 +32,12 @@ struct edm {
     // (x_E - x0) / s with c_skip subtracted before the division: finite as s goes to 0.
     linear_form const eps{s / r2 / a, -sign * d / r};
     switch (f) {
-      case frame::x0: return x0;
-      case frame::eps: return eps;
-      case frame::flow: return {eps.state - x0.state, eps.output - x0.output};
+      case frame::x0:
+        return x0;
+      case frame::eps:
+        return eps;
+      case frame::flow:
+        return {eps.state - x0.state, eps.output - x0.output};
     }
     return {};
   }

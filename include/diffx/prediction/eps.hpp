@@ -18,9 +18,12 @@ struct eps {
   linear_form to(frame f, level const& at) const noexcept {
     double const a = at.alpha, s = at.sigma;
     switch (f) {
-      case frame::x0: return {1.0 / a, -s / a};
-      case frame::eps: return {0.0, 1.0};
-      case frame::flow: return {-1.0 / a, 1.0 + s / a};
+      case frame::x0:
+        return {1.0 / a, -s / a};
+      case frame::eps:
+        return {0.0, 1.0};
+      case frame::flow:
+        return {-1.0 / a, 1.0 + s / a};
     }
     return {};
   }

@@ -19,9 +19,12 @@ struct flow {
 
   linear_form to(frame f, level const& at) const noexcept {
     switch (f) {
-      case frame::x0: return {1.0, -at.sigma};
-      case frame::eps: return {1.0, at.alpha};
-      case frame::flow: return {0.0, 1.0};
+      case frame::x0:
+        return {1.0, -at.sigma};
+      case frame::eps:
+        return {1.0, at.alpha};
+      case frame::flow:
+        return {0.0, 1.0};
     }
     return {};
   }

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cmath>
-
 #include <diffx/concepts/prediction.hpp>
+
+#include <cmath>
 
 namespace diffx::prediction {
 
@@ -23,15 +23,21 @@ struct normalised {
   Inner inner{};
 
   linear_form to(frame f, level const& at) const noexcept {
-    double const r = std::sqrt(at.alpha * at.alpha + at.sigma * at.sigma);
-    level unit = at;
-    unit.alpha /= r;
-    unit.sigma /= r;
-    linear_form const form = inner.to(f, unit);
-    return {form.state / r, form.output};
+    linear_form const form = inner.to(f, normal(at));
+    return {form.state / radius(at), form.output};
   }
   double input_scale(level const& at) const noexcept {
-    return 1.0 / std::sqrt(at.alpha * at.alpha + at.sigma * at.sigma);
+    level const unit = normal(at);
+    return inner.input_scale(unit) / radius(at);
+  }
+
+ private:
+  static double radius(level const& at) noexcept { return std::hypot(at.alpha, at.sigma); }
+  static level normal(level at) noexcept {
+    double const r = radius(at);
+    at.alpha /= r;
+    at.sigma /= r;
+    return at;
   }
 };
 

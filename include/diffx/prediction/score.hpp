@@ -20,9 +20,12 @@ struct score {
   linear_form to(frame f, level const& at) const noexcept {
     double const a = at.alpha, s = at.sigma;
     switch (f) {
-      case frame::x0: return {1.0 / a, s * s / a};
-      case frame::eps: return {0.0, -s};
-      case frame::flow: return {-1.0 / a, -s - s * s / a};
+      case frame::x0:
+        return {1.0 / a, s * s / a};
+      case frame::eps:
+        return {0.0, -s};
+      case frame::flow:
+        return {-1.0 / a, -s - s * s / a};
     }
     return {};
   }

@@ -23,9 +23,12 @@ struct trig_flow {
   linear_form to(frame f, level const& at) const noexcept {
     double const a = at.alpha, s = at.sigma, d = sigma_data;
     switch (f) {
-      case frame::x0: return {a, -s * d};
-      case frame::eps: return {s, a * d};
-      case frame::flow: return {s - a, (a + s) * d};
+      case frame::x0:
+        return {a, -s * d};
+      case frame::eps:
+        return {s, a * d};
+      case frame::flow:
+        return {s - a, (a + s) * d};
     }
     return {};
   }

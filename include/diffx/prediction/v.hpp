@@ -20,9 +20,12 @@ struct v {
   linear_form to(frame f, level const& at) const noexcept {
     double const a = at.alpha, s = at.sigma;
     switch (f) {
-      case frame::x0: return {a, -s};
-      case frame::eps: return {s, a};
-      case frame::flow: return {s - a, a + s};
+      case frame::x0:
+        return {a, -s};
+      case frame::eps:
+        return {s, a};
+      case frame::flow:
+        return {s - a, a + s};
     }
     return {};
   }

@@ -17,9 +17,12 @@ struct x0 {
   linear_form to(frame f, level const& at) const noexcept {
     double const a = at.alpha, s = at.sigma;
     switch (f) {
-      case frame::x0: return {0.0, 1.0};
-      case frame::eps: return {1.0 / s, -a / s};
-      case frame::flow: return {1.0 / s, -a / s - 1.0};
+      case frame::x0:
+        return {0.0, 1.0};
+      case frame::eps:
+        return {1.0 / s, -a / s};
+      case frame::flow:
+        return {1.0 / s, -a / s - 1.0};
     }
     return {};
   }

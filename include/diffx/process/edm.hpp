@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cmath>
-#include <limits>
-#include <string_view>
-
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/unit_time.hpp>
 #include <diffx/schedule/edm.hpp>
+
+#include <cmath>
+#include <limits>
+#include <string_view>
 
 namespace diffx::process {
 
@@ -41,16 +41,16 @@ class edm {
 
   level at_lambda(double lambda) const {
     double const sigma = std::exp(-lambda);
-    double const t =
-        diffx::detail::admitted_time("diffx::process::edm::at_lambda", lambda,
-                                     schedule_.time(sigma), -std::log(schedule_.sigma_max),
-                                     std::numeric_limits<double>::infinity());
+    double const t = diffx::detail::admitted_time(
+        "diffx::process::edm::at_lambda", lambda, schedule_.time(sigma),
+        -std::log(schedule_.sigma_max), std::numeric_limits<double>::infinity());
     return make(t, sigma, lambda);
   }
 
  private:
   static level make(double t, double sigma, double lambda) noexcept {
-    return {t, 1.0, sigma, lambda, 0.25 * std::log(std::fmax(sigma, std::numeric_limits<double>::min()))};
+    return {t, 1.0, sigma, lambda,
+            0.25 * std::log(std::fmax(sigma, std::numeric_limits<double>::min()))};
   }
 
   schedule::edm schedule_;

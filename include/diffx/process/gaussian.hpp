@@ -1,11 +1,11 @@
 #pragma once
 
+#include <diffx/error.hpp>
+#include <diffx/step.hpp>
+
 #include <cmath>
 #include <numbers>
 #include <span>
-
-#include <diffx/error.hpp>
-#include <diffx/step.hpp>
 
 namespace diffx::detail {
 
@@ -13,7 +13,7 @@ namespace diffx::detail {
 inline double rise_of_lambda(char const* where, level const& noisier, level const& cleaner) {
   double const h = cleaner.lambda == noisier.lambda ? 0.0 : cleaner.lambda - noisier.lambda;
   require(h >= 0.0, where, "lambda(cleaner) - lambda(noisier)", h,
-                         "at least 0: the first level is the noisier one");
+          "at least 0: the first level is the noisier one");
   return h;
 }
 
@@ -55,7 +55,8 @@ inline posterior_law posterior(level const& noisier, level const& cleaner) {
 
 /// Re-noising q(x_noisier | x_cleaner):
 ///
-///     scale = alpha_n / alpha_c,    std^2 = sigma_n^2 - scale^2 sigma_c^2 = sigma_n^2 (1 - e^{-2h})
+///     scale = alpha_n / alpha_c,    std^2 = sigma_n^2 - scale^2 sigma_c^2 = sigma_n^2 (1 -
+///     e^{-2h})
 ///
 /// Source    Kingma et al. 2021, arXiv:2107.00630, Equation 21.
 /// Errors    levels in the wrong order or not a number: throws diffx::error.

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/unit_time.hpp>
+
+#include <cmath>
+#include <string_view>
 
 namespace diffx::process {
 

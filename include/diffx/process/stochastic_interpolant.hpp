@@ -1,12 +1,12 @@
 #pragma once
 
+#include <diffx/concepts/process.hpp>
+#include <diffx/detail/unit_time.hpp>
+
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <string_view>
-
-#include <diffx/concepts/process.hpp>
-#include <diffx/detail/unit_time.hpp>
 
 namespace diffx::process {
 
@@ -43,9 +43,9 @@ class stochastic_interpolant {
   }
 
   level at_lambda(double value) const {
-    double const t = diffx::detail::admitted_time(
-        "diffx::process::stochastic_interpolant::at_lambda", value, time(value), lambda(1.0),
-        lambda(0.0));
+    double const t =
+        diffx::detail::admitted_time("diffx::process::stochastic_interpolant::at_lambda", value,
+                                     time(value), lambda(1.0), lambda(0.0));
     return {t, path_.alpha(t), path_.sigma(t), value, t * timestep_scale_};
   }
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/unit_time.hpp>
 #include <diffx/schedule/vp_linear.hpp>
+
+#include <cmath>
+#include <string_view>
 
 namespace diffx::process {
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/unit_time.hpp>
 #include <diffx/schedule/ve_geometric.hpp>
+
+#include <cmath>
+#include <string_view>
 
 namespace diffx::process {
 
@@ -14,8 +14,8 @@ namespace diffx::process {
 ///     alpha = 1,    sigma = sigma_min (sigma_max / sigma_min)^t,    sigma(0) = 0
 ///
 /// Source    Song et al. 2021, arXiv:2011.13456, Section 3.4.
-/// Units     sigma in data units; t in [0, 1]; timestep = sigma, what networks of score SDEs are told.
-/// Errors    t or lambda out of range or NaN, or a bad schedule: throws diffx::error.
+/// Units     sigma in data units; t in [0, 1]; timestep = sigma, what networks of score SDEs are
+/// told. Errors    t or lambda out of range or NaN, or a bad schedule: throws diffx::error.
 class ve {
  public:
   using kind = process_tag;
@@ -38,10 +38,9 @@ class ve {
 
   level at_lambda(double lambda) const {
     double const sigma = std::exp(-lambda);
-    double const t =
-        diffx::detail::admitted_time("diffx::process::ve::at_lambda", lambda,
-                                     schedule_.time(sigma), -std::log(schedule_.sigma_max),
-                                     -std::log(schedule_.sigma_min));
+    double const t = diffx::detail::admitted_time(
+        "diffx::process::ve::at_lambda", lambda, schedule_.time(sigma),
+        -std::log(schedule_.sigma_max), -std::log(schedule_.sigma_min));
     return make(t, sigma, lambda);
   }
 

@@ -1,17 +1,18 @@
 #pragma once
 
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/unit_time.hpp>
 #include <diffx/schedule/vp_linear.hpp>
+
+#include <cmath>
+#include <string_view>
 
 namespace diffx::process {
 
 /// The variance-preserving diffusion in continuous time, on any schedule of log alpha.
 ///
-///     alpha = e^L,    sigma^2 = 1 - alpha^2,    lambda = -log(expm1(-2 L)) / 2,    L = log alpha(t)
+///     alpha = e^L,    sigma^2 = 1 - alpha^2,    lambda = -log(expm1(-2 L)) / 2,    L = log
+///     alpha(t)
 ///
 /// A schedule gives log_alpha(t), log_alpha_rate(t), time(log_alpha) and check(); where it has
 /// network_time(t), the network is told that instead of t, times `timestep_scale`.

@@ -1,14 +1,14 @@
 #pragma once
 
+#include <diffx/concepts/process.hpp>
+#include <diffx/error.hpp>
+#include <diffx/schedule/alpha_bar_table.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string_view>
 #include <utility>
-
-#include <diffx/concepts/process.hpp>
-#include <diffx/error.hpp>
-#include <diffx/schedule/alpha_bar_table.hpp>
 
 namespace diffx::process {
 
@@ -36,13 +36,13 @@ class basic_vp_discrete {
   static constexpr bool zero_terminal_snr = ZeroTerminalSnr;
 
   explicit basic_vp_discrete(schedule::alpha_bar_table table) : table_(std::move(table)) {
-    diffx::detail::require(table_.zero_terminal_snr() == ZeroTerminalSnr,
-                    "diffx::process::vp_discrete", "last alpha_bar",
-                    table_.alpha_bar(table_.size() - 1),
-                    ZeroTerminalSnr ? "0 for vp_discrete_zero_terminal (use vp_discrete otherwise)"
-                                    : "above 0 (use vp_discrete_zero_terminal for alpha_bar = 0)");
+    diffx::detail::require(
+        table_.zero_terminal_snr() == ZeroTerminalSnr, "diffx::process::vp_discrete",
+        "last alpha_bar", table_.alpha_bar(table_.size() - 1),
+        ZeroTerminalSnr ? "0 for vp_discrete_zero_terminal (use vp_discrete otherwise)"
+                        : "above 0 (use vp_discrete_zero_terminal for alpha_bar = 0)");
     diffx::detail::require(table_.size() >= 2, "diffx::process::vp_discrete", "number of entries",
-                    table_.size(), "at least 2");
+                           table_.size(), "at least 2");
   }
 
   int num_train_timesteps() const noexcept { return table_.size(); }
@@ -51,14 +51,15 @@ class basic_vp_discrete {
   double edm_sigma_max() const noexcept { return table_.edm_sigma(table_.size() - 1); }
 
   level at(double t) const {
-    diffx::detail::require(t >= 0.0 && t <= 1.0, "diffx::process::vp_discrete::at", "t", t, "in [0, 1]");
+    diffx::detail::require(t >= 0.0 && t <= 1.0, "diffx::process::vp_discrete::at", "t", t,
+                           "in [0, 1]");
     return at_index(std::clamp(t * table_.size() - 1.0, -1.0, table_.size() - 1.0));
   }
 
   level at_index(double i) const {
     int const last = table_.size() - 1;
-    diffx::detail::require(i >= -1.0 && i <= last, "diffx::process::vp_discrete::at_index", "index", i,
-                    "in [-1, " + diffx::detail::text(last) + "] (-1 is clean data)");
+    diffx::detail::require(i >= -1.0 && i <= last, "diffx::process::vp_discrete::at_index", "index",
+                           i, "in [-1, " + diffx::detail::text(last) + "] (-1 is clean data)");
     int const low = std::min(static_cast<int>(std::floor(i)), last - 1);
     double const w = i - low;
     if (low < 0) return make(i, w == 0.0 ? inf : table_.lambda(0) - std::log(w));
@@ -75,8 +76,9 @@ class basic_vp_discrete {
     double const lowest = table_.lambda(table_.size() - 1);
     // A last digit may be lost on the way through exp and log; the end itself must come back.
     if (lambda < lowest && lambda > lowest - 1e-12 * (1.0 + std::abs(lowest))) lambda = lowest;
-    diffx::detail::require(lambda >= lowest, "diffx::process::vp_discrete::at_lambda", "lambda", lambda,
-                    "at least " + diffx::detail::text(lowest) + " (the noisiest trained level)");
+    diffx::detail::require(
+        lambda >= lowest, "diffx::process::vp_discrete::at_lambda", "lambda", lambda,
+        "at least " + diffx::detail::text(lowest) + " (the noisiest trained level)");
     return make(index_at_lambda(lambda), lambda);
   }
 

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <cmath>
 #include <cstddef>
 #include <utility>
 #include <vector>
-
-#include <diffx/error.hpp>
 
 namespace diffx::schedule {
 
@@ -52,7 +52,8 @@ class alpha_bar_table {
     for (std::size_t i = 0; i < betas.size(); ++i) {
       bool const last = i + 1 == betas.size();
       detail::require(betas[i] > 0.0 && (betas[i] < 1.0 || (last && betas[i] == 1.0)),
-                      "diffx::schedule::alpha_bar_table", "beta[" + detail::text(static_cast<int>(i)) + "]", betas[i],
+                      "diffx::schedule::alpha_bar_table",
+                      "beta[" + detail::text(static_cast<int>(i)) + "]", betas[i],
                       "in (0, 1), or 1 at the last entry");
       ratios.push_back(std::log1p(-betas[i]));
     }

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/schedule/alpha_bar_table.hpp>
+
 #include <cmath>
 #include <numbers>
-
-#include <diffx/schedule/alpha_bar_table.hpp>
 
 namespace diffx::schedule {
 

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <cmath>
 #include <string_view>
-
-#include <diffx/error.hpp>
 
 namespace diffx::schedule {
 
@@ -26,8 +26,8 @@ struct cosine_dsno {
   static constexpr std::string_view source = "arXiv:2202.00512";
 
   double log_alpha(double t) const noexcept {
-    double const s = std::sin(angle(t));
-    return 0.5 * std::log1p(-s * s);
+    double const tangent = std::tan(angle(t));
+    return -0.5 * std::log1p(tangent * tangent);
   }
   double log_alpha_rate(double t) const noexcept { return -span() * std::tan(angle(t)); }
   double time(double log_alpha) const noexcept {

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cmath>
-
 #include <diffx/schedule/alpha_bar_table.hpp>
+
+#include <cmath>
 
 namespace diffx::schedule {
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <vector>
-
 #include <diffx/schedule/alpha_bar_table.hpp>
+
+#include <vector>
 
 namespace diffx::schedule {
 

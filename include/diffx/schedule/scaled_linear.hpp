@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/schedule/alpha_bar_table.hpp>
+
 #include <cmath>
 #include <vector>
-
-#include <diffx/schedule/alpha_bar_table.hpp>
 
 namespace diffx::schedule {
 

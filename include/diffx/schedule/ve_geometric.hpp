@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <cmath>
 #include <string_view>
-
-#include <diffx/error.hpp>
 
 namespace diffx::schedule {
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/schedule/alpha_bar_table.hpp>
+
 #include <cmath>
 #include <limits>
 #include <vector>
-
-#include <diffx/schedule/alpha_bar_table.hpp>
 
 namespace diffx::schedule {
 

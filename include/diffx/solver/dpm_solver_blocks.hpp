@@ -12,6 +12,8 @@
 
 namespace diffx::solver {
 
+using singlestep_form = detail::block_form;
+
 /// Singlestep DPM-Solver and DPM-Solver++ whose inner points are grid points: orders 1, 2, 3, 1, 2,
 /// 3, ... each going again from the first level of its block of Order steps.
 ///
@@ -23,9 +25,8 @@ namespace diffx::solver {
 /// step before.
 ///
 /// `exact` integrates the polynomial through all outputs of the block ("heun" in code bases), while
-/// `published` is the paper's form ("midpoint"). With `lower_order_final`, or when N is no
-/// multiple of Order, a whole last block ends with orders 1, 2, 1 or 1, 1; so does any run onto
-/// sigma = 0.
+/// `published` is the paper's form ("midpoint"). In runs of fewer than `short_run` steps a whole last
+/// block ends with order 1; so does every run onto sigma = 0.
 ///
 /// N steps cost N evaluations.
 ///
@@ -50,9 +51,9 @@ struct dpm_solver_blocks {
   static constexpr int states = 1;
   static constexpr int noises = Stochastic ? 2 : 0;
 
-  detail::block_form form = detail::block_form::exact;
+  singlestep_form form = singlestep_form::exact;
   double eta = Stochastic ? 1.0 : 0.0;
-  bool lower_order_final = true;
+  int short_run = 15;  // 0: never lower the order at the end
 
   template <class Process>
   void plan(plan_context<Process> const& c, diffx::plan& out) const {
@@ -82,7 +83,7 @@ struct dpm_solver_blocks {
   int step_order(plan_context<Process> const& c) const {
     int const steps = c.grid.steps();
     bool const zero = c.grid.back().sigma == 0.0;
-    bool const lower = lower_order_final || zero || steps % Order != 0;
+    bool const lower = steps < short_run || zero || steps % Order != 0;
     bool const last = c.index == steps - 1;
     if (last && (zero || (lower && steps % Order == 0))) return 1;
     return std::min(c.index % Order + 1, c.past() + 1);

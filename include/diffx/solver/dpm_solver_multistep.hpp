@@ -44,7 +44,8 @@ enum class eta_convention {
 /// The exact integrals are the default. The code bases' forms are `second` and `third`: midpoint
 /// keeps the order, an undoubled curvature lowers it to 2.
 ///
-/// N steps cost N evaluations. The first steps use the outputs there are. Runs of fewer than
+/// N steps cost N evaluations. The first steps use the outputs there are, so order 3 shows from exact
+/// previous outputs only, and the weak order of the SDE form is at most 2. Runs of fewer than
 /// `short_run` steps end with orders 2 and 1; a step onto sigma = 0 is always of order 1 and returns
 /// the x0 prediction.
 ///
@@ -78,7 +79,7 @@ struct dpm_solver_multistep {
   static constexpr std::string_view source =
       F == diffx::frame::x0 ? "arXiv:2211.01095" : "arXiv:2206.00927";
   static constexpr diffx::frame frame = F;
-  static constexpr int order = Order;
+  static constexpr int order = Stochastic && Order == 3 ? 2 : Order;  // weak order: see above
   static constexpr int max_evals = 1;
   static constexpr int history = Order - 1;
   static constexpr int states = 1;

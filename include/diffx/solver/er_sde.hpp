@@ -52,7 +52,7 @@ struct er_sde {
   static constexpr std::string_view name = "solver::er_sde";
   static constexpr std::string_view source = "arXiv:2309.06169";
   static constexpr diffx::frame frame = diffx::frame::x0;
-  static constexpr int order = Order;
+  static constexpr int order = Order == 3 ? 2 : Order;  // weak order: the start is of order 1
   static constexpr int max_evals = 1;
   static constexpr int history = Order - 1;
   static constexpr int states = 1;

@@ -40,7 +40,9 @@ enum class sa_form {
 /// state is the predicted one and a combination of outputs, added in the next step's pass: no sample
 /// and no noise is saved. The last step runs uncorrected. tau is taken at the start of each step.
 ///
-/// N steps cost N evaluations. (3, 4) is meant for unguided sampling, (2, 2) for strong guidance.
+/// N steps cost N evaluations. Runs of fewer than `short_run` steps end with falling orders. With
+/// tau = 0 the order is that of exponential Adams; with noise the weak order is at most 2, since the
+/// first step is of order 1. (3, 4) is meant for unguided sampling, (2, 2) for strong guidance.
 /// A step onto sigma = 0 returns the x0 prediction.
 ///
 /// Source    Xue et al. 2023, arXiv:2309.05019, Algorithm 1.
@@ -56,7 +58,7 @@ struct sa_solver {
   static constexpr std::string_view name = "solver::sa_solver";
   static constexpr std::string_view source = "arXiv:2309.05019";
   static constexpr diffx::frame frame = F;
-  static constexpr int order = Q == 0 ? P : std::min(P + 1, Q);
+  static constexpr int order = std::min(Q == 0 ? P : std::min(P + 1, Q), 2);
   static constexpr int max_evals = 1;
   static constexpr int history = Q == 0 ? P - 1 : std::max(P, Q - 1);
   static constexpr int states = 1;
@@ -64,7 +66,7 @@ struct sa_solver {
 
   Tau tau{};
   sa_form form = sa_form::exact;
-  bool lower_order_final = true;
+  int short_run = 15;  // 0: never lower the order at the end
 
   template <class Process>
   void plan(plan_context<Process> const& c, diffx::plan& out) const {
@@ -107,13 +109,13 @@ struct sa_solver {
   template <class Process>
   int predictor_order(plan_context<Process> const& c) const {
     int const left = c.grid.steps() - c.index;
-    int const most = lower_order_final ? std::min(P, left) : P;
+    int const most = c.grid.steps() < short_run ? std::min(P, left) : P;
     return c.to().sigma == 0.0 ? 1 : std::min(most, c.past() + 1);
   }
   template <class Process>
   int corrector_order(plan_context<Process> const& c) const {
     int const left = c.grid.steps() - c.index;
-    int const most = lower_order_final ? std::min(Q, left + 1) : Q;
+    int const most = c.grid.steps() < short_run ? std::min(Q, left + 1) : Q;
     return std::min(most, c.past() + 2);
   }
 

@@ -30,8 +30,9 @@ enum class unipc_form {
 /// Both have the same a x, so the corrected state is x~ and a combination of outputs: no sample is
 /// saved, and the correction is part of the next step's pass. The last step runs uncorrected.
 ///
-/// N steps cost N evaluations. The order of step i is at most 1 + the outputs there are and, with
-/// `lower_order_final`, the number of steps left. A step onto sigma = 0 returns the x0 prediction.
+/// N steps cost N evaluations. The order of step i is at most 1 + the outputs there are and, in runs
+/// of fewer than `short_run` steps, the number of steps left. A step onto sigma = 0 returns the x0
+/// prediction.
 ///
 /// Source    Zhao et al. 2023, arXiv:2302.04867, Algorithms 1 and 2.
 /// Shapes    x, m: [batch, features]; Order outputs kept.
@@ -51,7 +52,7 @@ struct unipc {
   static constexpr int noises = 0;
 
   unipc_form form = unipc_form::exact;
-  bool lower_order_final = true;
+  int short_run = 15;  // 0: never lower the order at the end
   bool corrects = true;
   std::vector<int> uncorrected{};  // steps whose result is not corrected
 
@@ -91,7 +92,7 @@ struct unipc {
   template <class Process>
   int step_order(plan_context<Process> const& c) const {
     int const left = c.grid.steps() - c.index;
-    int const most = lower_order_final ? std::min(Order, left) : Order;
+    int const most = c.grid.steps() < short_run ? std::min(Order, left) : Order;
     return c.to().sigma == 0.0 ? 1 : std::min(most, c.past() + 1);
   }
 
