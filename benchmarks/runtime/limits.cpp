@@ -67,3 +67,5 @@ BENCHMARK_CAPTURE(triad, threads_1, one)->RangeMultiplier(16)->Range(1 << 16, 1 
 BENCHMARK_CAPTURE(triad, threads_2, two)->RangeMultiplier(16)->Range(1 << 16, 1 << 24)->UseRealTime();
 BENCHMARK(sum)->RangeMultiplier(16)->Range(1 << 16, 1 << 24);
 BENCHMARK(fork_join)->Arg(2)->UseRealTime();
+
+BENCHMARK_MAIN();

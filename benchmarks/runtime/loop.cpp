@@ -55,3 +55,5 @@ using vp = process::vp<>;
 LOOP(vp-ddim-none/fp32, sampler{vp{}, solver::ddim{}});
 LOOP(vp-dpmpp_2m-none/fp32, sampler{vp{}, solver::dpmpp_2m{}});
 LOOP(vp-dpmpp_2m-cfg/fp32, sampler{vp{}, solver::dpmpp_2m{}, guidance::cfg{3.0}});
+
+BENCHMARK_MAIN();

@@ -7,6 +7,7 @@
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
+#include <diffx/solver/dpmpp_2m_sde.hpp>
 #include <diffx/solver/heun.hpp>
 #include <diffx/solver/unipc.hpp>
 
@@ -73,25 +74,30 @@ auto compose(S s, G g) {
   return sampler{process::vp<>{}, s, g};
 }
 
+// Sizes: the three shapes of the usual pipelines, then 16 M elements, where memory decides.
+template <class T, class S, class G, class Exec>
+void add(char const* name, S s, G g, Exec const& exec) {
+  benchmark::RegisterBenchmark(name, [=](benchmark::State& state) {
+    step_of<T>(state, compose(s, g), exec);
+  })->Args({1, 16384})->Args({64, 3072})->Args({8, 65536})->Args({16, 1 << 20})->UseManualTime();
+}
+
 }  // namespace
 
-// Sizes: the three shapes of the usual pipelines, then powers of two up to 10^8 elements.
-#define STEP(name, type, solver, guidance, exec_name, exec_object)                                  \
-  BENCHMARK_TEMPLATE1_CAPTURE(step_of, type, name/exec_name, compose(solver, guidance), exec_object) \
-      ->Args({1, 16384})->Args({64, 3072})->Args({8, 65536})->Args({16, 1 << 20})                   \
-      ->UseManualTime()
-#define BENCHMARK_TEMPLATE1_CAPTURE(func, T, test_case_name, ...)                              \
-  BENCHMARK_PRIVATE_DECLARE(func) = (::benchmark::internal::RegisterBenchmarkInternal(         \
-      new ::benchmark::internal::FunctionBenchmark(#func "/" #test_case_name,                  \
-                                                   [](::benchmark::State& st) { func<T>(st, __VA_ARGS__); })))
-
-STEP(vp-ddim-none/fp32, float, solver::ddim{}, guidance::none{}, threads_1, one);
-STEP(vp-ddim-none/fp32, float, solver::ddim{}, guidance::none{}, threads_2, two);
-STEP(vp-ddim-cfg/fp32, float, solver::ddim{}, guidance::cfg{3.0}, threads_2, two);
-STEP(vp-ddim_eta1-none/fp32, float, solver::ddim{.eta = 1.0}, guidance::none{}, threads_2, two);
-STEP(vp-dpmpp_2m-none/fp32, float, solver::dpmpp_2m{}, guidance::none{}, threads_1, one);
-STEP(vp-dpmpp_2m-none/fp32, float, solver::dpmpp_2m{}, guidance::none{}, threads_2, two);
-STEP(vp-dpmpp_2m-cfg/fp32, float, solver::dpmpp_2m{}, guidance::cfg{3.0}, threads_2, two);
-STEP(vp-dpmpp_2m-cfg/fp64, double, solver::dpmpp_2m{}, guidance::cfg{3.0}, threads_2, two);
-STEP(vp-heun-none/fp32, float, solver::heun{}, guidance::none{}, threads_2, two);
-STEP(vp-unipc2-none/fp32, float, solver::unipc<2>{}, guidance::none{}, threads_2, two);
+int main(int argc, char** argv) {
+  using guidance::cfg;
+  using guidance::none;
+  add<float>("step/vp-ddim-none/fp32/threads_1", solver::ddim{}, none{}, one);
+  add<float>("step/vp-ddim-none/fp32/threads_2", solver::ddim{}, none{}, two);
+  add<float>("step/vp-ddim-cfg/fp32/threads_2", solver::ddim{}, cfg{3.0}, two);
+  add<float>("step/vp-ddim_eta1-none/fp32/threads_2", solver::ddim{.eta = 1.0}, none{}, two);
+  add<float>("step/vp-dpmpp_2m-none/fp32/threads_1", solver::dpmpp_2m{}, none{}, one);
+  add<float>("step/vp-dpmpp_2m-none/fp32/threads_2", solver::dpmpp_2m{}, none{}, two);
+  add<float>("step/vp-dpmpp_2m-cfg/fp32/threads_2", solver::dpmpp_2m{}, cfg{3.0}, two);
+  add<double>("step/vp-dpmpp_2m-cfg/fp64/threads_2", solver::dpmpp_2m{}, cfg{3.0}, two);
+  add<float>("step/vp-dpmpp_2m_sde-none/fp32/threads_2", solver::dpmpp_2m_sde{}, none{}, two);
+  add<float>("step/vp-heun-none/fp32/threads_2", solver::heun{}, none{}, two);
+  add<float>("step/vp-unipc_2-none/fp32/threads_2", solver::unipc<2>{}, none{}, two);
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}

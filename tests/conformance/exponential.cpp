@@ -174,9 +174,9 @@ int always(bool lower_order_final) {
 template <frame F, int Order, bool Random>
 choice blocks(dpm_settings const& d) {
   solver::dpm_solver_blocks<F, Order, Random> s;
-  s.form = d.midpoint ? solver::singlestep_form::published
-           : Random   ? solver::singlestep_form::wrong_sign
-                      : solver::singlestep_form::exact;
+  s.form = d.midpoint ? solver::block_form::midpoint
+           : Random   ? solver::block_form::wrong_sign
+                      : solver::block_form::exact;
   s.short_run = always(d.lower_order_final);
   return chosen(s);
 }

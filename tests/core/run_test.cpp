@@ -111,7 +111,7 @@ TEST_CASE("a checkpoint resumes bit by bit at every stage") {
     test::wavy const network;
     std::vector<float> x(3 * 5), y(3 * 5);
     batch_view<float> const vx{x.data(), 3, 5}, vy{y.data(), 3, 5};
-    options const opts{.noise = noise::counted{11}};
+    options<noise::counted> const opts{noise::counted{11}};
     detail::workspace const mx(s.workspace_size(exec::host{}, network, vx)),
         my(s.workspace_size(exec::host{}, network, vx));
     exec::host const host;

@@ -140,9 +140,10 @@ std::array<double, exponential_step::max_order> past_nodes(Context const& c, dou
 
 /// How a step of a singlestep solver uses the outputs found inside it.
 enum class block_form {
-  published,   // order 2: midpoint rule; order 3: linear through the first and the last output
   exact,       // the integral of the polynomial through all of them
-  wrong_sign,  // order 3 with -(phi_2 + 1/2) on the curvature, one library's SDE form
+  ends,        // order 2 as above; order 3: linear through the first and the last output
+  midpoint,    // order 2: half the weight of the output on the slope; order 3 as `ends`
+  wrong_sign,  // `exact`, with -(phi_2 + 1/2) on the curvature: one library's SDE form
 };
 
 /// One stage inside a block of levels point[0] ... point[k], from point[k - 1] to point[k], where
@@ -171,13 +172,13 @@ inline block_stage exponential_block(frame f, std::span<level const> point, doub
     rule r{{}, e.noise, e.state};
     std::array<double, 3> nodes{};
     for (std::size_t j = 1; j < k; ++j) nodes[j] = (point[j].lambda - from.lambda) / e.h;
-    if (k == 3 && form == block_form::published) {
+    if (k == 3 && (form == block_form::ends || form == block_form::midpoint)) {
       std::array<double, 2> const ends{0.0, nodes[2]};
       auto const w = lagrange_weights(e.moment, ends);
       r.output = {w[0], 0.0, w[1]};
       return r;
     }
-    if (k == 2 && form == block_form::published) e.moment[1] = 0.5 * e.moment[0];
+    if (k == 2 && form == block_form::midpoint) e.moment[1] = 0.5 * e.moment[0];
     if (k == 3 && form == block_form::wrong_sign) {
       e.moment[2] = -2.0 * to.alpha * (phi(2, -(1.0 + rate) * e.h) + 0.5);
     }

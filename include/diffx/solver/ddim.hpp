@@ -17,7 +17,8 @@ namespace diffx::solver {
 ///
 /// Source    Song, Meng & Ermon 2021, arXiv:2010.02502, Eq. 12 and 16.
 /// Shapes    x, x0: [batch, features]; no history.
-/// Errors    eta outside [0, 1] throws when the run is planned.
+/// Errors    eta outside [0, 1], eta above 0 on an inversion, or a start at sigma = 0 throws when the
+///           run is planned; solver::ddim_inverse starts at sigma = 0.
 struct ddim {
   using kind = solver_tag;
   static constexpr std::string_view name = "solver::ddim";
@@ -37,7 +38,10 @@ struct ddim {
   template <class Process>
   void plan(plan_context<Process> const& c, diffx::plan& out) const {
     detail::require(eta >= 0.0 && eta <= 1.0, "diffx::solver::ddim", "eta", eta, "in [0, 1]");
+    detail::require_denoising(c, eta, "diffx::solver::ddim");
     level const from = c.from(), to = c.to();
+    detail::require(from.sigma > 0.0, "diffx::solver::ddim", "sigma at the start", from.sigma,
+                    "above 0");
     stage& s = out.evaluate(from, to);
     double const w = eta == 0.0 ? 0.0 : eta * to.sigma * detail::sqrt_one_minus_exp(2.0 * c.step().h());
     double const direction = std::sqrt(to.sigma * to.sigma - w * w) / from.sigma;

@@ -12,7 +12,8 @@
 
 namespace diffx::solver {
 
-using singlestep_form = detail::block_form;
+/// How a block's rules use its outputs; see detail::block_form.
+using block_form = detail::block_form;
 
 /// Singlestep DPM-Solver and DPM-Solver++ whose inner points are grid points: orders 1, 2, 3, 1, 2,
 /// 3, ... each going again from the first level of its block of Order steps.
@@ -24,8 +25,8 @@ using singlestep_form = detail::block_form;
 /// step reads no more than a multistep solver does; in the SDE form that repeats the noise of the
 /// step before.
 ///
-/// `exact` integrates the polynomial through all outputs of the block ("heun" in code bases), while
-/// `published` is the paper's form ("midpoint"). In runs of fewer than `short_run` steps a whole last
+/// `exact` integrates the polynomial through all outputs of the block ("heun" in code bases), `ends` is
+/// the paper's third order, `midpoint` the form that most codes run. In runs of fewer than `short_run` steps a whole last
 /// block ends with order 1; so does every run onto sigma = 0.
 ///
 /// N steps cost N evaluations.
@@ -51,7 +52,7 @@ struct dpm_solver_blocks {
   static constexpr int states = 1;
   static constexpr int noises = Stochastic ? 2 : 0;
 
-  singlestep_form form = singlestep_form::exact;
+  block_form form = block_form::exact;
   double eta = Stochastic ? 1.0 : 0.0;
   int short_run = 15;  // 0: never lower the order at the end
 

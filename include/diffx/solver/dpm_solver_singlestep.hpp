@@ -11,7 +11,11 @@
 
 namespace diffx::solver {
 
-using singlestep_form = detail::block_form;
+/// How the last stage of a step uses the outputs before it.
+enum class singlestep_form {
+  published,  // order 2: the midpoint rule; order 3: linear through the first and the last output
+  exact,      // the integral of the polynomial through all of them
+};
 
 /// DPM-Solver-1/2S/3S (eps frame) and DPM-Solver++ 1/2S/3S (x0 frame): exponential Runge-Kutta with
 /// evaluations at lambda_s, lambda_s + r1 h and lambda_s + r2 h.
@@ -73,6 +77,9 @@ struct dpm_solver_singlestep {
     detail::require(Order < 3 || r2 < 1.0, name, "r2", r2, "above r1 and below 1");
     int const k = evaluations(c);
     double const h = c.step().h();
+    constexpr auto rule = Form == singlestep_form::exact ? detail::block_form::exact
+                          : Order == 3                   ? detail::block_form::ends
+                                                         : detail::block_form::midpoint;
     std::array<level, 4> point{c.from()};
     for (int j = 1; j < k; ++j) {
       point[static_cast<std::size_t>(j)] =
@@ -80,7 +87,7 @@ struct dpm_solver_singlestep {
     }
     point[static_cast<std::size_t>(k)] = c.to();
     for (std::size_t j = 1; j <= static_cast<std::size_t>(k); ++j) {
-      auto const b = detail::exponential_block(F, std::span(point.data(), j + 1), 0.0, Form);
+      auto const b = detail::exponential_block(F, std::span(point.data(), j + 1), 0.0, rule);
       stage& s = out.evaluate(point[j - 1], point[j]);
       s.keeps = j < static_cast<std::size_t>(k);
       s.state[0] = b.state;

@@ -3,7 +3,16 @@
 #include <diffx/error.hpp>
 #include <diffx/random.hpp>
 
+// g++ 12 warns about its own AVX-512 intrinsics, whose "undefined" values it takes at their word.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <Eigen/Core>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
