@@ -30,17 +30,39 @@
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
+#include <diffx/solver/consistency.hpp>
 #include <diffx/solver/ddim.hpp>
+#include <diffx/solver/ddim_inverse.hpp>
+#include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/deis.hpp>
 #include <diffx/solver/dpm_solver_multistep.hpp>
 #include <diffx/solver/dpm_solver_singlestep.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/dpmpp_2m_sde.hpp>
+#include <diffx/solver/dpmpp_2s_ancestral.hpp>
 #include <diffx/solver/dpmpp_3m.hpp>
 #include <diffx/solver/dpmpp_3m_sde.hpp>
+#include <diffx/solver/dpmpp_sde.hpp>
 #include <diffx/solver/er_sde.hpp>
+#include <diffx/solver/euler.hpp>
+#include <diffx/solver/euler_ancestral.hpp>
+#include <diffx/solver/euler_maruyama.hpp>
+#include <diffx/solver/flow_ancestral.hpp>
+#include <diffx/solver/flow_lcm.hpp>
+#include <diffx/solver/flow_map.hpp>
 #include <diffx/solver/heun.hpp>
+#include <diffx/solver/ipndm.hpp>
+#include <diffx/solver/kdpm2.hpp>
+#include <diffx/solver/kdpm2_ancestral.hpp>
+#include <diffx/solver/langevin_corrector.hpp>
+#include <diffx/solver/lcm.hpp>
+#include <diffx/solver/lms.hpp>
+#include <diffx/solver/pndm.hpp>
+#include <diffx/solver/reverse_diffusion.hpp>
 #include <diffx/solver/sa_solver.hpp>
+#include <diffx/solver/scm.hpp>
+#include <diffx/solver/stochastic_flow.hpp>
+#include <diffx/solver/tcd.hpp>
 #include <diffx/solver/unipc.hpp>
 
 namespace diffx {
@@ -66,12 +88,24 @@ using predictions = type_list<prediction::eps, prediction::x0, prediction::v, pr
                               prediction::flow, prediction::edm, prediction::trig_flow,
                               prediction::normalised<prediction::eps>>;
 
+/// Solvers that take noise to data. Templates stand with their usual order.
 using solvers =
-    type_list<solver::ddim, solver::heun, solver::dpm_solver_2s, solver::dpm_solver_3s,
-              solver::dpmpp_2s, solver::dpmpp_3s, solver::res_2s, solver::dpm_solver_2m,
-              solver::dpm_solver_3m, solver::dpmpp_2m, solver::dpmpp_3m, solver::dpmpp_2m_sde,
-              solver::dpmpp_3m_sde, solver::deis<3>, solver::unipc<3>, solver::sa_solver<3, 4>,
-              solver::er_sde<3>>;
+    type_list<solver::ddim, solver::ddpm, solver::ddpm_large, solver::euler,
+              solver::euler_ancestral, solver::heun, solver::kdpm2, solver::kdpm2_ancestral,
+              solver::dpm_solver_2s, solver::dpm_solver_3s, solver::dpmpp_2s, solver::dpmpp_3s,
+              solver::res_2s, solver::dpm_solver_2m, solver::dpm_solver_3m, solver::dpmpp_2m,
+              solver::dpmpp_3m, solver::dpmpp_2m_sde, solver::dpmpp_3m_sde, solver::dpmpp_sde,
+              solver::dpmpp_2s_ancestral, solver::deis<3>, solver::unipc<3>,
+              solver::sa_solver<3, 4>, solver::er_sde<3>, solver::pndm<>, solver::ipndm<4>,
+              solver::lms<4>>;
+
+/// Solvers that need a network of their own kind or path: distilled networks, flow maps, the
+/// straight path, a learned variance, data to noise.
+using special_solvers =
+    type_list<solver::ddpm_learned, solver::ddim_inverse, solver::flow_ancestral,
+              solver::stochastic_flow<>, solver::euler_maruyama, solver::reverse_diffusion,
+              solver::langevin_corrector<>, solver::consistency, solver::lcm, solver::tcd,
+              solver::scm, solver::flow_lcm, solver::flow_map>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

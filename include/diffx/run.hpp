@@ -1,12 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -328,7 +326,8 @@ class run {
     detail::require(end_ > first_ && end_ <= grid.steps(), where, "last_step", end_ - 1,
                     "in [first_step, " + detail::text(grid.steps()) + ")");
     noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch,
-                       std::max({std::get<B>(x).features...}), grid.steps());
+                       std::get<0>(x).features, grid.steps());
+    (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
     if (options_.check_finite && !Exec::on_host) {
       detail::fail("diffx::run: check_finite = true reads the prediction on the host; it must be "
                    "false with this execution object");
@@ -487,7 +486,8 @@ class run {
   void renoise_all(int index, int draw, std::index_sequence<B...>) {
     auto const one = [&](auto& block, level const& now, level const& then) {
       double const keep = then.alpha / now.alpha;
-      double const spread = std::sqrt(std::max(0.0, then.sigma * then.sigma - keep * keep * now.sigma * now.sigma));
+      double const variance = then.sigma * then.sigma - keep * keep * now.sigma * now.sigma;
+      double const spread = variance > 0.0 ? std::sqrt(variance) : 0.0;
       block.renoise(*exec_, keep, spread, {noise::prior_step, draw, 0, now.t, then.t});
     };
     (one(std::get<B>(blocks_), grid_of<B>()[step_], grid_of<B>()[index]), ...);

@@ -178,8 +178,8 @@ TEST_CASE("the discrete chain meets its table at every index, and data at t = 0"
   CHECK(p.index_at_lambda(-100.0, true) == 999.0);
   CHECK(says(message_of([&] { p.at_index(1000.0); }), "diffx::process::vp_discrete::at_index",
              "index", "1000", "in [-1, 999]"));
-  CHECK(!message_of([] { process::vp_discrete(schedule::jsd()); }).empty());
-  CHECK(!message_of([] { process::vp_discrete_zero_terminal(schedule::linear()); }).empty());
+  CHECK(!message_of([] { process::vp_discrete{schedule::jsd()}; }).empty());
+  CHECK(!message_of([] { process::vp_discrete_zero_terminal{schedule::linear()}; }).empty());
 }
 
 TEST_CASE("bad schedules are refused by the process that owns them") {

@@ -133,6 +133,7 @@ struct oracle {
     consistency,  // the end of the exact flow of Gaussian data
     constant,     // `value`
     linear,       // value + slope lambda
+    in_time,      // value + slope t
     primes,       // 2 for the condition, 3 for the null branch, 5 for another
     hostile,      // couples features, steps and branches; no posterior of anything
   };
@@ -142,6 +143,7 @@ struct oracle {
   diffx::denoiser::gaussian data{0.4, 0.6};
   double value = 0.0;
   double slope = 0.0;
+  int answers_as = -1;  // the hostile network answers every branch as this one
   int* calls = nullptr;
   std::vector<diffx::query>* asked = nullptr;
 
@@ -160,9 +162,12 @@ struct oracle {
       a = data.flow_map(1.0, q.at, diffx::level{}) - b;
     } else if (kind == what::linear) {
       b = value + slope * q.at.lambda;
+    } else if (kind == what::in_time) {
+      b = value + slope * q.at.t;
     } else if (kind == what::primes) {
       b = q.branch == 0 ? 2.0 : q.branch == 1 ? 3.0 : 5.0;
     }
+    int const branch = answers_as >= 0 ? answers_as : q.branch;
     for (std::int64_t i = 0; i < x.batch; ++i) {
       T const* const row = x.row(i);
       for (std::int64_t f = 0; f < x.features; ++f) {
@@ -171,7 +176,7 @@ struct oracle {
           T const next = row[(f + 1) % x.features];
           out.row(i)[f] = T(0.3) * row[f] / (T(1) + row[f] * row[f]) +
                           T(0.5) * std::sin(T(2) * next + static_cast<T>(q.at.t)) +
-                          T(0.1) * static_cast<T>(q.branch);
+                          T(0.1) * static_cast<T>(branch);
         } else {
           out.row(i)[f] = static_cast<T>(a * static_cast<double>(row[f]) + b);
         }

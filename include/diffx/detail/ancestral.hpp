@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <string_view>
-
-#include <diffx/error.hpp>
 
 namespace diffx::detail {
 

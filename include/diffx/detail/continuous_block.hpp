@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -78,38 +77,6 @@ struct rescale_op {
   }
 };
 
-/// Per sample: the quantile of |x0| that dynamic thresholding clamps to.
-template <class T>
-struct quantile_op {
-  pass_data<T> data;
-  int sources;
-  T* scratch;  // [batch, features]
-  double quantile, largest;
-  T* limit;
-
-  void operator()(std::int64_t sample) const {
-    T* const row = scratch + sample * data.features;
-    T const factor = data.sample_factor != nullptr ? data.sample_factor[sample] : T(1);
-    for (std::int64_t i = 0; i < data.features; ++i) {
-      std::int64_t const p = sample * data.prediction_features + i;
-      T combined = T(0);
-      for (int g = 0; g < sources; ++g) combined = fma(data.source_weight[g], data.source[g][p], combined);
-      T const x = data.state[0][sample * data.features + i];
-      row[i] = std::fabs(fma(data.to_x0, combined * factor, data.to_x0_state * x));
-    }
-    double const place = quantile * static_cast<double>(data.features - 1);
-    auto const low = static_cast<std::int64_t>(place);
-    double const fraction = place - static_cast<double>(low);
-    std::nth_element(row, row + low, row + data.features);
-    double value = static_cast<double>(row[low]);
-    if (fraction > 0.0) {
-      double const next = static_cast<double>(*std::min_element(row + low + 1, row + data.features));
-      value += fraction * (next - value);
-    }
-    limit[sample] = static_cast<T>(std::clamp(value, 1.0, largest));
-  }
-};
-
 /// Everything that one continuous block of a run owns, and the passes over it.
 template <class T, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
           class Noise>
@@ -176,7 +143,11 @@ class continuous_block {
   double* measured() const noexcept { return measured_; }
   /// Takes back the `n` outputs kept last: history[n] is history[0] again.
   void forget_outputs(int n) noexcept {
-    std::rotate(history_.begin(), history_.begin() + n, history_.end());
+    for (int i = 0; i < n; ++i) {
+      auto const first = history_.front();
+      for (std::size_t j = 0; j + 1 < history_.size(); ++j) history_[j] = history_[j + 1];
+      history_.back() = first;
+    }
   }
 
   /// What the network reads at this stage.
@@ -254,7 +225,7 @@ class continuous_block {
       convert(s, d);
       if constexpr (Guidance::hook == x0_hook::clip) d.clip = static_cast<T>(guidance_.limit());
       if constexpr (hooks_per_sample) {
-        exec.for_each_sample(x_.batch, quantile_op<T>{d, sources, scratch_, guidance_.quantile(),
+        exec.for_each_sample(x_.batch, typename Guidance::template limit_op<T>{d, sources, scratch_, guidance_.quantile(),
                                                       guidance_.largest(), limit_});
         d.sample_limit = limit_;
       }
@@ -364,7 +335,9 @@ class continuous_block {
 
   template <class A>
   static void rotate(A& buffers) noexcept {
-    std::rotate(buffers.begin(), buffers.end() - 1, buffers.end());
+    auto const last = buffers.back();
+    for (std::size_t j = buffers.size() - 1; j > 0; --j) buffers[j] = buffers[j - 1];
+    buffers[0] = last;
   }
 
   T const* fresh_prediction(int b) const noexcept {
@@ -394,7 +367,8 @@ class continuous_block {
     d.to_x0_state = static_cast<T>(x0.state);
     d.to_x0 = static_cast<T>(x0.output);
     if constexpr (Guidance::hook != x0_hook::none) {
-      double const slope = s.convert.alpha / s.convert.sigma;
+      // Without noise eps cannot follow a changed x0: the solver's own hook weight says all.
+      double const slope = s.convert.sigma > 0.0 ? s.convert.alpha / s.convert.sigma : 0.0;
       d.output_per_x0 = static_cast<T>(Solver::frame == frame::x0    ? 1.0
                                        : Solver::frame == frame::eps ? -slope
                                                                      : -slope - 1.0);
@@ -407,7 +381,7 @@ class continuous_block {
   // Run-time counts of sources and history become template arguments here, once per stage.
   template <int G, class Exec>
   void dispatch(Exec const& exec, pass_data<T> const& d, int sources, int past, bool noisy) {
-    constexpr int most = std::max(branches, Cache::depth);
+    constexpr int most = branches > Cache::depth ? branches : Cache::depth;
     if (sources == G) {
       if constexpr (G > 0 || has_pure_passes<Solver>) dispatch_history<G, 0>(exec, d, past, noisy);
     } else if constexpr (G < most) {

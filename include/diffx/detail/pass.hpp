@@ -88,26 +88,23 @@ DIFFX_HD inline void load(T const* from, int n, T (&to)[4]) noexcept {
 
 template <bool Whole, class T>
 DIFFX_HD inline void store(T const (&from)[4], int n, T* to) noexcept {
-  if constexpr (Whole) {
-#if defined(__CUDA_ARCH__) && defined(__NVCC__)
-    // The intrinsic, since the compiler merges plain stores with those of the other branch and
-    // then writes one element at a time.
-    if constexpr (std::is_same_v<T, float>) {
-      __stwb(reinterpret_cast<float4*>(to), make_float4(from[0], from[1], from[2], from[3]));
-      return;
-    } else if constexpr (std::is_same_v<T, double>) {
-      __stwb(reinterpret_cast<double2*>(to), make_double2(from[0], from[1]));
-      __stwb(reinterpret_cast<double2*>(to) + 1, make_double2(from[2], from[3]));
-      return;
-    }
-#endif
-    quad<T> q;
-    for (int i = 0; i < 4; ++i) q.value[i] = from[i];
-    *reinterpret_cast<quad<T>*>(to) = q;
-  } else {
+  if constexpr (!Whole) {
     for (int i = 0; i < 4; ++i) {
       if (i < n) to[i] = from[i];
     }
+#if defined(__CUDA_ARCH__) && defined(__NVCC__)
+    // Intrinsics, since the compiler merges plain stores with those of the other branch and then
+    // writes one element at a time, with twice the registers.
+  } else if constexpr (std::is_same_v<T, float>) {
+    __stwb(reinterpret_cast<float4*>(to), make_float4(from[0], from[1], from[2], from[3]));
+  } else if constexpr (std::is_same_v<T, double>) {
+    __stwb(reinterpret_cast<double2*>(to), make_double2(from[0], from[1]));
+    __stwb(reinterpret_cast<double2*>(to) + 1, make_double2(from[2], from[3]));
+#endif
+  } else {
+    quad<T> q;
+    for (int i = 0; i < 4; ++i) q.value[i] = from[i];
+    *reinterpret_cast<quad<T>*>(to) = q;
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <span>
 
@@ -16,14 +15,16 @@ class workspace {
         data_(size_ == 0 ? nullptr
                          : static_cast<std::byte*>(::operator new(size_, std::align_val_t{64}))) {}
 
-  std::span<std::byte> span() const noexcept { return {data_.get(), size_}; }
+  // Not a unique_ptr: <memory> would double what the core costs to compile.
+  ~workspace() { ::operator delete(data_, std::align_val_t{64}); }
+  workspace(workspace const&) = delete;
+  workspace& operator=(workspace const&) = delete;
+
+  std::span<std::byte> span() const noexcept { return {data_, size_}; }
 
  private:
-  struct release {
-    void operator()(std::byte* p) const noexcept { ::operator delete(p, std::align_val_t{64}); }
-  };
   std::size_t size_;
-  std::unique_ptr<std::byte, release> data_;
+  std::byte* data_;
 };
 
 }  // namespace diffx::detail

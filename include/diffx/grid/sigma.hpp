@@ -51,7 +51,7 @@ inline std::vector<double> polyexponential(int n, sigma_range r, double rho = 1.
 
 /// log sigma linear in k; the same list as uniform lambda, called `lu` after its authors elsewhere.
 ///
-/// Source    Lu et al. 2022, arXiv:2206.00927, Section 3.3 (uniform lambda).
+/// Source    Lu et al. 2022, arXiv:2206.00927 (uniform lambda).
 inline std::vector<double> exponential(int n, sigma_range r) {
   double const a = std::log(r.max);
   double const b = std::log(r.min);
@@ -63,7 +63,7 @@ inline std::vector<double> lu(int n, sigma_range r) { return exponential(n, r); 
 
 /// min + (max - min) Q(1 - k/(n-1)), Q the quantile function of Beta(a, b).
 ///
-/// Source    Lee et al. 2024, arXiv:2407.12173, Section 4.
+/// Source    Lee et al. 2024, arXiv:2407.12173.
 inline std::vector<double> beta(int n, sigma_range r, double a = 0.6, double b = 0.6) {
   return detail::fill("diffx::grid::sigma::beta", n, r, [=](int k) {
     double const p = static_cast<double>(n - 1 - k) / (n - 1);
@@ -211,7 +211,7 @@ timetable beta(Process const& process, int n, sigma_range r, double a = 0.6, dou
 /// Uniform lambda with floor(nfe / 3) + 1 steps: the grid of the solver DPM-Solver-fast, which
 /// spends up to three evaluations on each.
 ///
-/// Source    Lu et al. 2022, arXiv:2206.00927, Section 3.4. Ends at the range's smallest sigma.
+/// Source    Lu et al. 2022, arXiv:2206.00927. Ends at the range's smallest sigma.
 template <gaussian_process Process>
 timetable dpm_fast(Process const& process, int nfe, sigma_range r) {
   detail::require(nfe >= 1, "diffx::grid::dpm_fast", "nfe", nfe, "at least 1");

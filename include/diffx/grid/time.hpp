@@ -34,7 +34,7 @@ inline int time_points(time_range r, int n) noexcept {
 ///
 ///     t_k = (first^(1/p) + k/(n-1) (last^(1/p) - first^(1/p)))^p
 ///
-/// Source    Lu et al. 2022, arXiv:2206.00927, Appendix D.4 (uniform and quadratic time).
+/// Source    Lu et al. 2022, arXiv:2206.00927 (uniform and quadratic time).
 /// Errors    n < 1, times that are not 0 <= last < first <= 1, power <= 0: throws diffx::error.
 template <gaussian_process Process>
 timetable power_t(Process const& process, int n, double power, time_range r = {}) {
@@ -64,7 +64,7 @@ timetable quad(Process const& process, int n, time_range r = {}) {
 
 /// Uniform in lambda between the two times.
 ///
-/// Source    Lu et al. 2022, arXiv:2206.00927, Section 3.3.
+/// Source    Lu et al. 2022, arXiv:2206.00927.
 /// Errors    as above, and times whose lambda is infinite: throws diffx::error.
 template <gaussian_process Process>
 timetable uniform_lambda(Process const& process, int n, time_range r = {}) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/guidance.hpp>
+#include <diffx/detail/quantile.hpp>
 #include <diffx/error.hpp>
 
 namespace diffx::guidance {
@@ -20,6 +21,9 @@ struct dynamic_threshold : Inner {
   static constexpr std::string_view name = "guidance::dynamic_threshold";
   static constexpr std::string_view source = "arXiv:2205.11487";
   static constexpr x0_hook hook = x0_hook::dynamic;
+
+  template <class T>
+  using limit_op = detail::quantile_op<T>;
 
   double ratio = 0.995;
   double max_value = 1.0;

@@ -14,7 +14,7 @@ namespace diffx::prediction {
 /// The path gives alpha_rate(t) and sigma_rate(t), derivatives by the process time of the level; w
 /// is positive wherever lambda falls, also at alpha = 0 and at sigma = 0.
 ///
-/// Source    Albergo, Boffi & Vanden-Eijnden 2023, arXiv:2303.08797, Section 2.
+/// Source    Albergo, Boffi & Vanden-Eijnden 2023, arXiv:2303.08797.
 /// Requires  levels of the process on the same path; `flow` is the straight path.
 /// Errors    none: every function is pure and noexcept.
 template <class Path>

@@ -43,7 +43,7 @@ struct transition_law {
 ///
 /// Finite at both ends: onto sigma_c = 0 it is x0 itself, from alpha_n = 0 the marginal at c.
 ///
-/// Source    Kingma et al. 2021, arXiv:2107.00630, Equations 25 to 28; DDPM's posterior on VP.
+/// Source    Kingma et al. 2021, arXiv:2107.00630; DDPM's posterior on VP.
 /// Errors    levels in the wrong order or not a number: throws diffx::error.
 inline posterior_law posterior(level const& noisier, level const& cleaner) {
   double const h = diffx::detail::rise_of_lambda("diffx::process::posterior", noisier, cleaner);
@@ -58,7 +58,7 @@ inline posterior_law posterior(level const& noisier, level const& cleaner) {
 ///     scale = alpha_n / alpha_c,    std^2 = sigma_n^2 - scale^2 sigma_c^2 = sigma_n^2 (1 -
 ///     e^{-2h})
 ///
-/// Source    Kingma et al. 2021, arXiv:2107.00630, Equation 21.
+/// Source    Kingma et al. 2021, arXiv:2107.00630.
 /// Errors    levels in the wrong order or not a number: throws diffx::error.
 inline transition_law renoise(level const& cleaner, level const& noisier) {
   double const h = diffx::detail::rise_of_lambda("diffx::process::renoise", noisier, cleaner);

@@ -16,7 +16,7 @@ namespace diffx::process {
 /// has no time(lambda), the inverse is found by bisection, to rounding. The ends are data at t = 0
 /// and noise at t = 1.
 ///
-/// Source    Albergo, Boffi & Vanden-Eijnden 2023, arXiv:2303.08797, Section 4.
+/// Source    Albergo, Boffi & Vanden-Eijnden 2023, arXiv:2303.08797.
 /// Units     t in [0, 1]; timestep = t timestep_scale.
 /// Requires  sigma / alpha rising strictly from 0 on: the caller's promise for its own paths.
 /// Errors    t or lambda out of range or NaN: throws diffx::error.

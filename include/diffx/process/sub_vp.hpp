@@ -14,7 +14,7 @@ namespace diffx::process {
 ///     alpha = e^L,    sigma = 1 - alpha^2,    L = log alpha(t)
 ///     back from lambda: with r = e^{-lambda}, L = -asinh(r / 2) and sigma = r alpha
 ///
-/// Source    Song et al. 2021, arXiv:2011.13456, Section 3.4 and Equation 29.
+/// Source    Song et al. 2021, arXiv:2011.13456.
 /// Units     t in [0, 1], data at 0; timestep = t timestep_scale (999 for networks of score SDEs).
 /// Errors    t or lambda out of range or NaN, or a bad schedule: throws diffx::error.
 template <class Schedule = schedule::vp_linear>

@@ -13,7 +13,7 @@ namespace diffx::process {
 ///
 ///     alpha = 1,    sigma = sigma_min (sigma_max / sigma_min)^t,    sigma(0) = 0
 ///
-/// Source    Song et al. 2021, arXiv:2011.13456, Section 3.4.
+/// Source    Song et al. 2021, arXiv:2011.13456.
 /// Units     sigma in data units; t in [0, 1]; timestep = sigma, what networks of score SDEs are
 /// told. Errors    t or lambda out of range or NaN, or a bad schedule: throws diffx::error.
 class ve {

@@ -17,7 +17,7 @@ namespace diffx::process {
 /// A schedule gives log_alpha(t), log_alpha_rate(t), time(log_alpha) and check(); where it has
 /// network_time(t), the network is told that instead of t, times `timestep_scale`.
 ///
-/// Source    Song et al. 2021, arXiv:2011.13456, Section 3.4.
+/// Source    Song et al. 2021, arXiv:2011.13456.
 /// Units     t in [0, 1], data at 0; timestep = t timestep_scale (999 for networks of score SDEs).
 /// Errors    t or lambda out of range or NaN, or a bad schedule: throws diffx::error.
 template <class Schedule = schedule::vp_linear>

@@ -21,7 +21,7 @@ namespace diffx::process {
 /// the other rule would be infinite.
 ///
 /// Source    Ho, Jain & Abbeel 2020, arXiv:2006.11239; interpolation in log sigma as in Karras et
-///           al. 2022, arXiv:2206.00364, Appendix C.3, and the samplers built upon it.
+///           al. 2022, arXiv:2206.00364, and the samplers built upon it.
 /// Units     i is the network's training index, from 0 to T - 1; t in [0, 1].
 /// Errors    t outside [0, 1], i outside [-1, T-1], lambda below the table's last or NaN, or a
 ///           table whose last entry does not agree with ZeroTerminalSnr: throws diffx::error.

@@ -24,7 +24,7 @@ using diffx::detail::text;
 /// The logarithm keeps 1 - alpha_bar exact to rounding at both ends: it is never a difference of
 /// two numbers near 1. Entry i is the level after i + 1 noising steps; clean data has no entry.
 ///
-/// Source    Ho, Jain & Abbeel 2020, arXiv:2006.11239, Section 2.
+/// Source    Ho, Jain & Abbeel 2020, arXiv:2006.11239.
 /// Units     betas are variances per step in (0, 1); the last one may be 1 (no signal left).
 /// Errors    an empty table, a beta outside (0, 1], or log alpha_bar that does not fall strictly:
 ///           throws diffx::error with the index and the value.

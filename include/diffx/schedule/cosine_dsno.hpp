@@ -14,7 +14,7 @@ namespace diffx::schedule {
 ///
 /// The clean end t = 0 keeps the noise sin(b), so at(0) of a process on it is not exact data.
 ///
-/// Source    Salimans & Ho 2022, arXiv:2202.00512, Appendix F; used by Zheng et al. 2023 (DSNO),
+/// Source    Salimans & Ho 2022, arXiv:2202.00512; used by Zheng et al. 2023 (DSNO),
 ///           arXiv:2211.13449.
 /// Requires  log_snr_min < log_snr_max, both finite: checked by the process that owns it.
 /// Errors    check() throws diffx::error.

@@ -16,7 +16,7 @@ enum class laplace_form {
 ///     log_snr(u) = -scale sign(1/2 - u) log(1 - 2 |1/2 - u| + 1e-6)
 ///     alpha_bar(u) = snr / (1 + snr),     beta_i = min(1 - f((i+1)/T) / f(i/T), 0.999)
 ///
-/// Source    Hang et al. 2024, arXiv:2407.03297, Table 1; the offset 1e-6 keeps both ends finite.
+/// Source    Hang et al. 2024, arXiv:2407.03297; the offset 1e-6 keeps both ends finite.
 /// Errors    T < 1 or scale not positive and finite: throws diffx::error.
 inline alpha_bar_table laplace(int num_train_timesteps = 1000,
                                laplace_form form = laplace_form::exact, double scale = 0.5) {

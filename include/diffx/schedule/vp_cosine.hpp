@@ -17,7 +17,7 @@ namespace diffx::schedule {
 /// unstretched time t t_end.
 ///
 /// Source    Nichol & Dhariwal 2021, arXiv:2102.09672, Equation 17; t_end = 0.9946 from Lu et al.
-///           2022, arXiv:2206.00927, Appendix D.1.
+///           2022, arXiv:2206.00927.
 /// Requires  s > 0, 0 < t_end < 1: checked by the process that owns it.
 /// Errors    check() throws diffx::error.
 struct vp_cosine {

@@ -12,7 +12,7 @@ namespace diffx::schedule {
 ///     log alpha(t) = -t^2 (beta_max - beta_min) / 4 - t beta_min / 2
 ///     t(L) = -4 L / (sqrt(beta_min^2 - 4 L (beta_max - beta_min)) + beta_min),    L = log alpha
 ///
-/// Source    Song et al. 2021, arXiv:2011.13456, Equation 32.
+/// Source    Song et al. 2021, arXiv:2011.13456.
 /// Requires  0 <= beta_min <= beta_max, beta_max > 0: checked by the process that owns it.
 /// Errors    check() throws diffx::error.
 struct vp_linear {

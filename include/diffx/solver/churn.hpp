@@ -1,15 +1,15 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/error.hpp>
+#include <diffx/solver/heun.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <string_view>
 #include <vector>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/error.hpp>
-#include <diffx/solver/heun.hpp>
 
 namespace diffx::solver {
 
@@ -44,9 +44,10 @@ struct churn_amount {
 /// Errors    churn or s_noise below 0, from > to, or an inversion, throws when the run is planned.
 template <class Inner = heun>
 struct churn {
-  static_assert(Inner::noises == 0,
-                "diffx::solver::churn<Inner>: Inner must be a deterministic one-step solver, such as "
-                "solver::heun or solver::euler; churn brings the noise.");
+  static_assert(
+      Inner::noises == 0,
+      "diffx::solver::churn<Inner>: Inner must be a deterministic one-step solver, such as "
+      "solver::heun or solver::euler; churn brings the noise.");
 
   using kind = solver_tag;
   static constexpr std::string_view name = "solver::churn";

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cmath>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/exponential.hpp>
 #include <diffx/error.hpp>
+
+#include <cmath>
 
 namespace diffx::solver {
 
@@ -17,7 +17,8 @@ namespace diffx::solver {
 ///
 /// Source    Song, Meng & Ermon 2021, arXiv:2010.02502, Eq. 12 and 16.
 /// Shapes    x, x0: [batch, features]; no history.
-/// Errors    eta outside [0, 1], eta above 0 on an inversion, or a start at sigma = 0 throws when the
+/// Errors    eta outside [0, 1], eta above 0 on an inversion, or a start at sigma = 0 throws when
+/// the
 ///           run is planned; solver::ddim_inverse starts at sigma = 0.
 struct ddim {
   using kind = solver_tag;
@@ -43,7 +44,8 @@ struct ddim {
     detail::require(from.sigma > 0.0, "diffx::solver::ddim", "sigma at the start", from.sigma,
                     "above 0");
     stage& s = out.evaluate(from, to);
-    double const w = eta == 0.0 ? 0.0 : eta * to.sigma * detail::sqrt_one_minus_exp(2.0 * c.step().h());
+    double const w =
+        eta == 0.0 ? 0.0 : eta * to.sigma * detail::sqrt_one_minus_exp(2.0 * c.step().h());
     double const direction = std::sqrt(to.sigma * to.sigma - w * w) / from.sigma;
     s.state[0] = direction;
     s.output = to.alpha - direction * from.alpha;

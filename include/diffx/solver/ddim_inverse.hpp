@@ -1,14 +1,14 @@
 #pragma once
 
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/error.hpp>
 
+#include <string_view>
+
 namespace diffx::solver {
 
-/// DDIM inversion: the deterministic DDIM step from data towards noise, with the network asked at the
-/// level where the step goes.
+/// DDIM inversion: the deterministic DDIM step from data towards noise, with the network asked at
+/// the level where the step goes.
 ///
 ///     eps  = network(x, t_to), read at the level of x
 ///     x_to = (alpha_to / alpha) x + (sigma_to - alpha_to sigma / alpha) eps

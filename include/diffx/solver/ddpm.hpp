@@ -1,13 +1,13 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/exponential.hpp>
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <string_view>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/detail/exponential.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 
@@ -27,15 +27,16 @@ enum class ddpm_variance {
 ///
 /// N steps cost N evaluations. A step onto sigma = 0 adds no noise and returns the x0 prediction.
 ///
-/// Source    Ho et al. 2020, arXiv:2006.11239, Eq. 7; Nichol & Dhariwal 2021, arXiv:2102.09672, Eq. 15.
-/// Shapes    x, x0: [batch, features]; learned: the network writes [batch, 2 features].
+/// Source    Ho et al. 2020, arXiv:2006.11239, Eq. 7; Nichol & Dhariwal 2021, arXiv:2102.09672,
+/// Eq. 15. Shapes    x, x0: [batch, features]; learned: the network writes [batch, 2 features].
 /// Errors    an inversion, or a variance floor below 0, throws when the run is planned.
 template <ddpm_variance Variance = ddpm_variance::small>
 struct ddpm_of {
   using kind = solver_tag;
-  static constexpr std::string_view name = Variance == ddpm_variance::small   ? "solver::ddpm"
-                                           : Variance == ddpm_variance::large ? "solver::ddpm_large"
-                                                                              : "solver::ddpm_learned";
+  static constexpr std::string_view name = Variance == ddpm_variance::small ? "solver::ddpm"
+                                           : Variance == ddpm_variance::large
+                                               ? "solver::ddpm_large"
+                                               : "solver::ddpm_learned";
   static constexpr std::string_view source =
       Variance == ddpm_variance::learned ? "arXiv:2102.09672" : "arXiv:2006.11239";
   static constexpr diffx::frame frame = diffx::frame::x0;
@@ -46,9 +47,9 @@ struct ddpm_of {
   static constexpr int noises = 1;
   static constexpr bool learned_variance = Variance == ddpm_variance::learned;
 
-  double variance_floor = 0.0;    // least small variance; code bases have 1e-20
-  bool noise_onto_data = false;   // one code adds the floor, or the large variance, there too
-  bool mean_at_end = false;       // no noise in the last step, wherever it goes
+  double variance_floor = 0.0;   // least small variance; code bases have 1e-20
+  bool noise_onto_data = false;  // one code adds the floor, or the large variance, there too
+  bool mean_at_end = false;      // no noise in the last step, wherever it goes
 
   template <class Process>
   void plan(plan_context<Process> const& c, diffx::plan& out) const {

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/ancestral.hpp>
 #include <diffx/error.hpp>
+
+#include <cmath>
+#include <string_view>
 
 namespace diffx::solver {
 

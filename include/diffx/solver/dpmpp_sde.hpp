@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
-#include <span>
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/exponential.hpp>
 #include <diffx/error.hpp>
+
+#include <array>
+#include <span>
+#include <string_view>
 
 namespace diffx::solver {
 
@@ -20,11 +20,11 @@ enum class stage_noise {
 /// lambda_m = lambda + r h.
 ///
 ///     x_m  = (sigma_m / sigma) e^{-eta^2 r h} x + alpha_m (1 - e^{-k r h}) D + N_m
-///     x_to = (sigma_to / sigma) e^{-eta^2 h} x + alpha_to (1 - e^{-k h}) ((1 - 1/2r) D + D_m / 2r) + N
-///     k    = 1 + eta^2,   Var N = sigma_to^2 (1 - e^{-2 eta^2 h}), Var N_m likewise
+///     x_to = (sigma_to / sigma) e^{-eta^2 h} x + alpha_to (1 - e^{-k h}) ((1 - 1/2r) D + D_m / 2r)
+///     + N k    = 1 + eta^2,   Var N = sigma_to^2 (1 - e^{-2 eta^2 h}), Var N_m likewise
 ///
-/// On the same path N = (sigma_to / sigma_m) e^{-eta^2 (1 - r) h} N_m + the noise of the second part.
-/// x is eliminated with the rule for x_m, so no state is saved.
+/// On the same path N = (sigma_to / sigma_m) e^{-eta^2 (1 - r) h} N_m + the noise of the second
+/// part. x is eliminated with the rule for x_m, so no state is saved.
 ///
 /// N steps cost 2N evaluations, one less with a last step onto sigma = 0, which returns the x0
 /// prediction.
@@ -68,10 +68,9 @@ struct dpmpp_sde_of {
       s.noise[0] = {{c.index, 0, 0, from.t, to.t}, s_noise * e.noise};
       return;
     }
-    std::array<level, 3> const point{
-        from, c.process.at_lambda(from.lambda + r * c.step().h()), to};
+    std::array<level, 3> const point{from, c.process.at_lambda(from.lambda + r * c.step().h()), to};
     level const& middle = point[1];
-    constexpr auto form = detail::block_form::published;
+    constexpr auto form = detail::block_form::midpoint;
     auto const one = detail::exponential_block(frame, std::span(point.data(), 2), rate, form);
     auto const two = detail::exponential_block(frame, point, rate, form);
     stage& first = out.evaluate(from, middle);

@@ -1,18 +1,19 @@
 #pragma once
 
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/error.hpp>
+
+#include <string_view>
 
 namespace diffx::solver {
 
 /// Euler's step for the probability-flow ODE, in y = x / alpha over s = sigma / alpha.
 ///
-///     y_to = y + (s_to - s) eps,   that is   x_to = alpha_to x0 + (sigma_to / sigma) (x - alpha x0)
+///     y_to = y + (s_to - s) eps,   that is   x_to = alpha_to x0 + (sigma_to / sigma) (x - alpha
+///     x0)
 ///
-/// The second form holds on every path and needs no alpha above 0: it is DDIM with eta = 0, DPM-Solver
-/// of order 1 and, on the straight path, Euler in flow time.
+/// The second form holds on every path and needs no alpha above 0: it is DDIM with eta = 0,
+/// DPM-Solver of order 1 and, on the straight path, Euler in flow time.
 ///
 /// N steps cost N evaluations. A step onto sigma = 0 returns the x0 prediction.
 ///

@@ -1,16 +1,17 @@
 #pragma once
 
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/ancestral.hpp>
+
+#include <string_view>
 
 namespace diffx::solver {
 
 /// Euler ancestral: an Euler step to a level below the next one, and noise up to it.
 ///
 ///     s_up   = s_to min(1, eta sqrt(1 - (s_to / s)^2)),   s_down = sqrt(s_to^2 - s_up^2)
-///     x_to   = alpha_to (y + (s_down - s) eps + s_noise s_up xi),   y = x / alpha, s = sigma / alpha
+///     x_to   = alpha_to (y + (s_down - s) eps + s_noise s_up xi),   y = x / alpha, s = sigma /
+///     alpha
 ///
 /// For eta <= 1 this is DDIM of that eta, with the noise times s_noise. With eta = infinity all the
 /// noise is new: x_to = alpha_to x0 + sigma_to xi.

@@ -1,24 +1,24 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/ancestral.hpp>
 #include <diffx/error.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
 namespace diffx::solver {
 
-/// Euler ancestral in flow time: z = x / (alpha + sigma) over tau = sigma / (alpha + sigma), which on
-/// the straight path are x and sigma themselves.
+/// Euler ancestral in flow time: z = x / (alpha + sigma) over tau = sigma / (alpha + sigma), which
+/// on the straight path are x and sigma themselves.
 ///
 ///     tau_d = tau_to (1 + (tau_to / tau - 1) eta)
 ///     z_d   = (tau_d / tau) z + (1 - tau_d / tau) x0
 ///     z_to  = k z_d + s_noise sqrt(tau_to^2 - (k tau_d)^2) xi,   k = (1 - tau_to) / (1 - tau_d)
 ///
-/// N steps cost N evaluations. A step onto sigma = 0 returns the x0 prediction. With eta = 0 it is the
-/// Euler step.
+/// N steps cost N evaluations. A step onto sigma = 0 returns the x0 prediction. With eta = 0 it is
+/// the Euler step.
 ///
 /// Source    the rectified-flow form of k-diffusion's Euler ancestral, as in ComfyUI and LTX-Video.
 /// Shapes    x, x0: [batch, features]; no history.

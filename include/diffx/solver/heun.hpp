@@ -1,6 +1,6 @@
 #pragma once
 
-#include <diffx/concepts/solver.hpp>
+#include <diffx/solver/runge_kutta.hpp>
 
 namespace diffx::solver {
 
@@ -17,34 +17,14 @@ namespace diffx::solver {
 ///
 /// Source    Karras et al. 2022, arXiv:2206.00364, Algorithm 1.
 /// Shapes    x: [batch, features]; one more state of that shape.
-/// Errors    none.
-struct heun {
-  using kind = solver_tag;
-  static constexpr std::string_view name = "solver::heun";
-  static constexpr std::string_view source = "arXiv:2206.00364, Algorithm 1";
-  static constexpr diffx::frame frame = diffx::frame::eps;
-  static constexpr int order = 2;
-  static constexpr int max_evals = 2;
-  static constexpr int history = 0;
-  static constexpr int states = 2;
-  static constexpr int noises = 0;
+/// Errors    alpha = 0 at the start throws when the run is planned.
+using heun = runge_kutta<tableau::heun>;
 
-  template <class Process>
-  void plan(plan_context<Process> const& c, diffx::plan& out) const {
-    level const from = c.from(), to = c.to();
-    double const h = to.edm_sigma() - from.edm_sigma();
-    stage& euler = out.evaluate(from, to);
-    euler.state[0] = to.alpha / from.alpha;
-    euler.output = to.alpha * h;
-    if (to.sigma == 0.0) return;
-    euler.retains = true;
-    stage& mean = out.evaluate(to, to);
-    mean.state[0] = 0.5;
-    mean.state[1] = 0.5 * to.alpha / from.alpha;
-    mean.output = 0.5 * to.alpha * h;
-  }
-};
+/// The same in flow time, z = x / (alpha + sigma) over tau = sigma / (alpha + sigma), which may
+/// start at alpha = 0.
+using flow_heun = runge_kutta<tableau::heun, coordinate::flow_time>;
 
-static_assert(solver_policy<heun>);
+static_assert(solver_policy<heun> && heun::history == 0 && heun::states == 2);
+static_assert(solver_policy<flow_heun>);
 
 }  // namespace diffx::solver

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/error.hpp>
+
+#include <cmath>
+#include <string_view>
 
 namespace diffx::solver {
 

@@ -1,18 +1,18 @@
 #pragma once
 
-#include <cmath>
-#include <string_view>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/error.hpp>
 #include <diffx/prediction/eps.hpp>
 #include <diffx/prediction/normalised.hpp>
 #include <diffx/solver/churn.hpp>
 
+#include <cmath>
+#include <string_view>
+
 namespace diffx::solver {
 
-/// Euler with EDM's churn as one widely used library has it: the network is asked before the noise is
-/// put back, and its output is read as if it had been asked after.
+/// Euler with EDM's churn as one widely used library has it: the network is asked before the noise
+/// is put back, and its output is read as if it had been asked after.
 ///
 ///     p    = network(x, s),   s^ as in solver::churn
 ///     y^   = y + S_noise sqrt(s^^2 - s^2) xi
@@ -26,7 +26,8 @@ namespace diffx::solver {
 ///
 /// Source    Karras et al. 2022, arXiv:2206.00364, Algorithm 2, of which this departs as said.
 /// Shapes    x, x0: [batch, features]; no history.
-/// Errors    as solver::churn.
+/// Requires  levels with alpha = 1, as that library has them.
+/// Errors    as solver::churn, and alpha other than 1.
 template <prediction_policy Prediction = prediction::normalised<prediction::eps>>
 struct late_churn {
   using kind = solver_tag;
@@ -48,19 +49,20 @@ struct late_churn {
     amount.check("diffx::solver::late_churn");
     if (c.grid.inverts()) detail::fail("diffx::solver::late_churn: cannot go from data to noise");
     level const &from = c.from(), &to = c.to();
+    detail::require(from.alpha == 1.0 && to.alpha == 1.0, "diffx::solver::late_churn", "alpha",
+                    from.alpha, "1 at every level");
     double const s = from.edm_sigma();
     double const gamma = amount.gamma(s, c.grid.steps());
-    level const up =
-        gamma == 0.0 ? from : c.process.at_lambda(from.lambda - std::log1p(gamma));
-    double const noise = amount.s_noise * up.alpha * s * std::sqrt(gamma * (2.0 + gamma));
-    double const keep = to.sigma / up.sigma, rest = to.alpha - keep * up.alpha;
-    stage& stage = out.evaluate(from, to);
-    stage.convert = reads_at_start ? from : up;
+    level const up = gamma == 0.0 ? from : c.process.at_lambda(from.lambda - std::log1p(gamma));
+    double const noise = amount.s_noise * s * std::sqrt(gamma * (2.0 + gamma));
+    double const keep = to.sigma / up.sigma, rest = 1.0 - keep;
+    stage& one = out.evaluate(from, to);
+    one.convert = reads_at_start ? from : up;
     // x0 of y^ is that of y plus a times the noise.
-    double const carried = prediction.to(diffx::frame::x0, stage.convert).state;
-    stage.state[0] = keep * up.alpha / from.alpha;
-    stage.output = rest;
-    stage.noise[0] = {{c.index, 0, 0, from.t, up.t}, noise * (keep + rest * carried)};
+    double const carried = prediction.to(diffx::frame::x0, one.convert).state;
+    one.state[0] = keep;
+    one.output = rest;
+    one.noise[0] = {{c.index, 0, 0, from.t, up.t}, noise * (keep + rest * carried)};
   }
 };
 

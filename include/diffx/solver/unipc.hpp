@@ -31,8 +31,8 @@ enum class unipc_form {
 /// saved, and the correction is part of the next step's pass. The last step runs uncorrected.
 ///
 /// N steps cost N evaluations. The order of step i is at most 1 + the outputs there are and, in runs
-/// of fewer than `short_run` steps, the number of steps left. A step onto sigma = 0 returns the x0
-/// prediction.
+/// of fewer than `short_run` steps, the number of steps left; the start alone leaves an error of
+/// order 3. A step onto sigma = 0 returns the x0 prediction.
 ///
 /// Source    Zhao et al. 2023, arXiv:2302.04867, Algorithms 1 and 2.
 /// Shapes    x, m: [batch, features]; Order outputs kept.
