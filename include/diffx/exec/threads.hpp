@@ -68,7 +68,7 @@ class threads {
   class pool {
    public:
     explicit pool(int count) {
-      detail::require(count >= 1, "diffx::exec::threads", "count", count, "at least 1");
+      diffx::detail::require(count >= 1, "diffx::exec::threads", "count", count, "at least 1");
       for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
     }
     ~pool() {

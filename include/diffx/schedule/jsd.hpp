@@ -12,7 +12,7 @@ namespace diffx::schedule {
 ///
 /// The last entry has zero signal, so only a process with zero terminal SNR accepts the table.
 ///
-/// Source    Sohl-Dickstein et al. 2015, arXiv:1503.03585.4.1.
+/// Source    Sohl-Dickstein et al. 2015, arXiv:1503.03585, Section 2.4.1.
 /// Errors    T < 2 (one entry would hold no signal at all): throws diffx::error.
 inline alpha_bar_table jsd(int num_train_timesteps = 1000) {
   detail::require(num_train_timesteps >= 2, "diffx::schedule::jsd", "num_train_timesteps",

@@ -35,7 +35,8 @@ namespace diffx::denoiser::eigen {
 ///
 /// Source    Ho et al. 2020, arXiv:2006.11239 (blocks); Salimans & Ho 2022, arXiv:2202.00512 (v);
 ///           Ma, Fang & Wang 2024, arXiv:2312.00858 (the split). Weights: examples/models.
-/// Shapes    x, out [batch, 784], deep [batch, deep_features]; images in [-1, 1]. The network is told
+/// Shapes    x, out [batch, 784], deep [batch, deep_features]; images in [-1, 1]. The network is
+/// told
 ///           t = 2/pi atan(sigma / alpha), found from q.at.lambda, so any process can drive it.
 /// Requires  host memory; one object may be called from several threads. A row's result does not
 ///           depend on the batch around it.
@@ -298,13 +299,14 @@ class unet {
   /// rest(scratch, first row, rows) for every tile, after its embedding and the first shallow part.
   template <class Exec, class T, class Rest>
   void run(Exec const& exec, batch_view<T const> x, query const& q, Rest const& rest) const {
-    detail::for_each_tile<tile>(
-        exec, x.batch, net_->pool, [&](scratch& s, std::int64_t first, index rows) {
-          net_->embed(s, network_time(q.at.lambda), labels_, q.branch, x.first_sample + first, rows);
-          load(s, x, first, rows);
-          net_->shallow_in(s);
-          rest(s, first, rows);
-        });
+    detail::for_each_tile<tile>(exec, x.batch, net_->pool,
+                                [&](scratch& s, std::int64_t first, index rows) {
+                                  net_->embed(s, network_time(q.at.lambda), labels_, q.branch,
+                                              x.first_sample + first, rows);
+                                  load(s, x, first, rows);
+                                  net_->shallow_in(s);
+                                  rest(s, first, rows);
+                                });
   }
 
   /// Pixel (2 y + dy, 2 x + dx) of an image is channel 2 dy + dx of pixel (y, x) inside.
