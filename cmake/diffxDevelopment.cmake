@@ -31,7 +31,7 @@ target_compile_options(diffx_development INTERFACE
 
 # g++ 12 warns about its own AVX-512 intrinsics, which Eigen uses: a false alarm (GCC bug 105593).
 target_compile_options(diffx_development INTERFACE
-  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized>)
+  "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
 
 if(DIFFX_SANITIZE)
   target_compile_definitions(diffx_development INTERFACE _GLIBCXX_ASSERTIONS)

@@ -35,6 +35,7 @@
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/deis.hpp>
+#include <diffx/solver/dpm_solver_blocks.hpp>
 #include <diffx/solver/dpm_solver_multistep.hpp>
 #include <diffx/solver/dpm_solver_singlestep.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
@@ -102,7 +103,7 @@ using solvers =
 /// Solvers that need a network of their own kind or path: distilled networks, flow maps, the
 /// straight path, a learned variance, data to noise.
 using special_solvers =
-    type_list<solver::ddpm_learned, solver::ddim_inverse, solver::flow_ancestral,
+    type_list<solver::dpm_solver_blocks<frame::x0, 2>, solver::ddpm_learned, solver::ddim_inverse, solver::flow_ancestral,
               solver::stochastic_flow<>, solver::euler_maruyama, solver::reverse_diffusion,
               solver::langevin_corrector<>, solver::consistency, solver::lcm, solver::tcd,
               solver::scm, solver::flow_lcm, solver::flow_map>;

@@ -2,11 +2,6 @@
 
 #include "canon.hpp"
 
-#include <cmath>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include <diffx/denoiser/gaussian.hpp>
 #include <diffx/denoiser/gaussian_mixture.hpp>
 #include <diffx/noise/injected.hpp>
@@ -18,6 +13,10 @@
 #include <diffx/solver/unipc.hpp>
 
 #include "support/levels.hpp"
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace conformance {
 namespace {
@@ -87,11 +86,13 @@ bool with_ode_solver(std::string const& name, F const& f) {
     three.third = solver::third_order::undoubled;
     return f(three), true;
   }
-  if (name == "dpm2s" || name == "kdpm2") return f(solver::dpm_solver_2s{}), true;
+  if (name == "dpm2s" || name == "kdpm2") return f(solver::dpm_solver_2s{}), true;  // one method
   if (name == "dpm3s") return f(solver::dpm_solver_3s{}), true;
   if (name == "pp2s") return f(solver::dpmpp_2s{}), true;
   if (name == "pp3s") return f(solver::dpmpp_3s{}), true;
-  if (name == "unipc3_warm") return f(solver::unipc<3>{.short_run = 0}), true;
+  if (name == "unipc3_warm") {
+    return f(solver::unipc<3>{.form = solver::unipc_form::bh2, .short_run = 0}), true;
+  }
   if (name == "unipc2_bh1_warm" || name == "unipc2_bh2_warm") {
     bool const bh1 = name == "unipc2_bh1_warm";
     return f(solver::unipc<2>{.form = bh1 ? solver::unipc_form::bh1 : solver::unipc_form::bh2,
@@ -99,8 +100,7 @@ bool with_ode_solver(std::string const& name, F const& f) {
            true;
   }
   if (name == "unipc3_bh2_pred_only_warm") {
-    return f(solver::unipc<3>{
-               .form = solver::unipc_form::bh2, .short_run = 0, .corrects = false}),
+    return f(solver::unipc<3>{.form = solver::unipc_form::bh2, .short_run = 0, .corrects = false}),
            true;
   }
   return false;
@@ -150,11 +150,13 @@ void ode_case(json const& c, json const& denoiser, std::vector<report>& out) {
   auto const mixture = mixture_of(denoiser);
   std::vector<level> levels;
   for (json const& l : c.at("lambda_grid")) levels.push_back(test::vp(l.get<double>()));
-  for (auto const& [name, want] : c.at("results").items()) {
+  for (auto const& entry : c.at("results").items()) {
+    std::string const& name = entry.key();
+    json const& want = entry.value();
     with_ode_solver(name, [&](auto const& s) {
-      report r = begin(name + "-" + c.at("grid").get<std::string>() +
-                           std::to_string(c.at("steps").get<int>()),
-                       1e-10);
+      report r = begin(
+          name + "-" + c.at("grid").get<std::string>() + std::to_string(c.at("steps").get<int>()),
+          1e-10);
       compare(r, end_of(s, mixture, levels, c.at("x_start").get<std::vector<double>>(), no_noise),
               want);
       out.push_back(r);

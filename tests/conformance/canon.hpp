@@ -1,8 +1,7 @@
 #pragma once
 
-#include <vector>
-
 #include "harness.hpp"
+#include <vector>
 
 namespace conformance {
 

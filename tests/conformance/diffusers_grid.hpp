@@ -676,8 +676,9 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
       }
       // Geometric mean with the next sigma, or with the ancestral sigma_down towards it.
       double const next = v[i + 1];
-      double const up2 = next * next * (v[i] * v[i] - next * next) / (v[i] * v[i]);
-      double const down = kdpm2_a ? std::sqrt(next * next - up2) : next;
+      // The difference cancels where the sigmas are far apart, so its order of operations is theirs.
+      double const up = std::sqrt(next * next * (v[i] * v[i] - next * next) / (v[i] * v[i]));
+      double const down = kdpm2_a ? std::sqrt(next * next - up * up) : next;
       double const middle = std::exp(0.5 * (std::log(v[i]) + std::log(down)));
       double const told = index_at(process, middle);
       g.middle_sigmas.push_back(middle);

@@ -1,14 +1,5 @@
 // Golden cases of the exponential integrators: DPM-Solver in all its forms, DEIS, UniPC, SA-Solver.
 
-#include <array>
-#include <cstdio>
-#include <functional>
-#include <limits>
-#include <string>
-#include <utility>
-#include <variant>
-#include <vector>
-
 #include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/guidance/none.hpp>
 #include <diffx/prediction/edm.hpp>
@@ -24,6 +15,14 @@
 
 #include "diffusers_grid.hpp"
 #include "harness.hpp"
+#include <array>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace conformance {
 namespace {
@@ -73,8 +72,8 @@ struct flow_of_sigmas {
 
 struct any_prediction {
   using kind = diffx::prediction_tag;
-  static constexpr std::string_view name = "conformance::any_prediction";
-  static constexpr std::string_view source = "";
+  [[maybe_unused]] static constexpr std::string_view name = "conformance::any_prediction";
+  [[maybe_unused]] static constexpr std::string_view source = "";
   static constexpr bool scales_input = false;
   static constexpr bool needs_signal = false;
 
@@ -199,9 +198,12 @@ choice deis(json const& config) {
   one_of(config, "solver_type", "logrho", {"logrho", "midpoint", "heun", "bh1", "bh2"});
   int const short_run = config.value("lower_order_final", true) ? 15 : 0;
   switch (config.value("solver_order", 2)) {
-    case 1: return chosen(solver::deis<1>{short_run});
-    case 2: return chosen(solver::deis<2>{short_run});
-    case 3: return chosen(solver::deis<3>{short_run});
+    case 1:
+      return chosen(solver::deis<1>{short_run});
+    case 2:
+      return chosen(solver::deis<2>{short_run});
+    case 3:
+      return chosen(solver::deis<3>{short_run});
   }
   unsupported("solver_order = " + config["solver_order"].dump());
 }
@@ -209,8 +211,8 @@ choice deis(json const& config) {
 template <int Order>
 choice unipc(json const& config) {
   auto const fill = [&](auto s) {
-    bool const bh1 = one_of(config, "solver_type", "bh2",
-                            {"bh1", "bh2", "midpoint", "heun", "logrho"}) == "bh1";
+    bool const bh1 =
+        one_of(config, "solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"}) == "bh1";
     s.form = bh1 ? solver::unipc_form::bh1 : solver::unipc_form::bh2;
     s.short_run = always(config.value("lower_order_final", true));
     if (config.contains("disable_corrector") && !config["disable_corrector"].is_null()) {
@@ -227,11 +229,16 @@ choice unipc(json const& config) {
     unsupported("solver_p = " + config["solver_p"].dump());
   }
   switch (config.value("solver_order", 2)) {
-    case 1: return unipc<1>(config);
-    case 2: return unipc<2>(config);
-    case 3: return unipc<3>(config);
-    case 4: return unipc<4>(config);
-    case 5: return unipc<5>(config);
+    case 1:
+      return unipc<1>(config);
+    case 2:
+      return unipc<2>(config);
+    case 3:
+      return unipc<3>(config);
+    case 4:
+      return unipc<4>(config);
+    case 5:
+      return unipc<5>(config);
   }
   unsupported("solver_order = " + config["solver_order"].dump());
 }
@@ -256,8 +263,8 @@ struct told_tau {
       return t;
     }
     double other = 0.0;
-    if (std::sscanf(words.c_str(), "%lf for %lf <= t <= %lf, else %lf%c", &t.value, &t.low,
-                    &t.high, &other, &rest) == 4 &&
+    if (std::sscanf(words.c_str(), "%lf for %lf <= t <= %lf, else %lf%c", &t.value, &t.low, &t.high,
+                    &other, &rest) == 4 &&
         other == 0.0) {
       return t;
     }
@@ -283,12 +290,11 @@ template <std::size_t... I>
 choice sa(json const& config, std::index_sequence<I...>) {
   int const p = config.value("predictor_order", 2), q = config.value("corrector_order", 2);
   choice result;
-  bool const found = ((p == static_cast<int>(I / 4) + 1 && q == static_cast<int>(I % 4) + 1
-                           ? (result = sa<static_cast<int>(I / 4) + 1,
-                                          static_cast<int>(I % 4) + 1>(config),
-                              true)
-                           : false) ||
-                      ...);
+  bool const found =
+      ((p == static_cast<int>(I / 4) + 1 && q == static_cast<int>(I % 4) + 1
+            ? (result = sa<static_cast<int>(I / 4) + 1, static_cast<int>(I % 4) + 1>(config), true)
+            : false) ||
+       ...);
   if (!found) {
     unsupported("predictor_order = " + std::to_string(p) +
                 ", corrector_order = " + std::to_string(q));
@@ -298,7 +304,8 @@ choice sa(json const& config, std::index_sequence<I...>) {
 
 // ------------------------------------------------------------------------------- CogVideoX
 
-/// The last step goes below index 0, to the final level; other spacings may end at index 0 or above.
+/// The last step goes below index 0, to the final level; other spacings may end at index 0 or
+/// above.
 bool reaches_end(grid_case const& g) {
   int const stride = g.table->size() / static_cast<int>(g.timesteps.size());
   return g.timesteps.back() - stride < 0.0;
@@ -371,8 +378,9 @@ template <class T, frame F, class Prediction>
 void run_in(json const& c, report& r, prepared const& p, Prediction prediction,
             diffx::timetable const& levels, std::vector<T> x, loop_options const& options) {
   if (p.thresholds) {
-    run_with<T, F>(c, r, p, prediction, levels, std::move(x), options,
-                   diffx::guidance::dynamic_threshold<diffx::guidance::none>{{}, p.ratio, p.largest});
+    run_with<T, F>(
+        c, r, p, prediction, levels, std::move(x), options,
+        diffx::guidance::dynamic_threshold<diffx::guidance::none>{{}, p.ratio, p.largest});
   } else {
     run_with<T, F>(c, r, p, prediction, levels, std::move(x), options, diffx::guidance::none{});
   }
@@ -416,8 +424,8 @@ void run_case(json const& c, report& r, prepared p) {
   }
 
   auto x = start_state<T>(c, g.init_noise_sigma, alpha, sigma);
-  bool const edm = name == "EDMDPMSolverMultistepScheduler" ||
-                   name == "CosineDPMSolverMultistepScheduler";
+  bool const edm =
+      name == "EDMDPMSolverMultistepScheduler" || name == "CosineDPMSolverMultistepScheduler";
   if (edm) {
     bool const flipped =
         one_of(config, "prediction_type", name[0] == 'C' ? "v_prediction" : "epsilon",

@@ -164,7 +164,7 @@ void run_case(json const& c, report& r, grid_case const& g, setup const& s,
 }
 
 void compare_grid(json const& c, report& r, grid_case const& g) {
-  r.list(g.timesteps, c.at("timesteps"), r.is_float ? 1e-4 : 1e-9, "timesteps");
+  r.list(g.timesteps, c.at("timesteps"), r.is_float ? 1e-4 : 1e-9, "timesteps", 1e-7);
   if (!g.sigmas.empty() && c.contains("sigmas")) r.list(g.sigmas, c.at("sigmas"), 1e-11, "sigmas");
 }
 
@@ -307,7 +307,8 @@ setup tcd_setup(json const& c, grid_case const& g, json const& config) {
   } else {
     s.plan = planned_with(tcd, diffx::process::vp_discrete(*g.table));
   }
-  s.levels = chained(g);
+  s.levels.assign(g.evals.begin(), g.evals.end());
+  s.levels.push_back(g.steps.back().to);  // index 0, whatever set_alpha_to_one says
   return s;
 }
 

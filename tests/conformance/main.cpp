@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "canon.hpp"
 #include "harness.hpp"
 
 namespace {
@@ -62,6 +63,10 @@ void run_file(std::filesystem::path const& path, totals& sum) {
   } catch (std::exception const& e) {
     ++sum.failed;
     std::printf("FAIL  %s: %s\n", path.string().c_str(), e.what());
+    return;
+  }
+  if (conformance::is_canon(content)) {
+    for (report const& r : conformance::canon_reports(content)) print(r, "canon", sum);
     return;
   }
   if (!content.is_object() || !content.contains("cases")) {

@@ -21,6 +21,7 @@
 #include <diffx/solver/kdpm2.hpp>
 #include <diffx/solver/kdpm2_ancestral.hpp>
 #include <diffx/solver/late_churn.hpp>
+#include <diffx/solver/repaint.hpp>
 
 #include "diffusers_grid.hpp"
 #include "harness.hpp"
@@ -68,35 +69,30 @@ double number(json const& config, char const* key, double fallback) {
   return v.get<double>();
 }
 
-/// The levels of a case are all listed; a solver that asks for one in between means one of them.
-struct listed_levels {
+/// Answers a solver that asks for the level in the middle of its step with the one of the case,
+/// whose timestep is the scheduler's own.
+struct middle_level {
   using kind = diffx::process_tag;
-  static constexpr std::string_view name = "conformance::listed_levels";
+  static constexpr std::string_view name = "conformance::middle_level";
   static constexpr std::string_view source = "";
   static constexpr diffx::value_kind values = diffx::value_kind::continuous;
   static constexpr bool zero_terminal_snr = false;
 
-  std::vector<level> levels{};
-  double reach = 1e-9;  // how far lambda may lie from a listed one, relative to 1 + |lambda|
+  level middle{};
+  bool known = false;
 
   level at(double) const { diffx::detail::fail("conformance: no level is known by its time"); }
   level at_lambda(double lambda) const {
-    level const* nearest = nullptr;
-    for (level const& l : levels) {
-      if (nearest == nullptr ||
-          std::fabs(l.lambda - lambda) < std::fabs(nearest->lambda - lambda)) {
-        nearest = &l;
-      }
-    }
-    if (nearest != nullptr &&
-        std::fabs(nearest->lambda - lambda) < reach * (1.0 + std::fabs(lambda))) {
-      return *nearest;
-    }
     // Where a churn goes the network is not asked.
-    return level::edm(std::exp(-lambda));
+    if (!known) return level::edm(std::exp(-lambda));
+    if (!(std::fabs(middle.lambda - lambda) < 1e-3)) {
+      diffx::detail::fail("conformance: a level at lambda = " + diffx::detail::text(lambda) +
+                          " is not the middle of its step");
+    }
+    return middle;
   }
 };
-using context = diffx::plan_context<listed_levels>;
+using context = diffx::plan_context<middle_level>;
 
 /// Plans step `index` of the case, given a timetable of that step alone.
 using planner = std::function<void(context const&, int index, diffx::plan&)>;
@@ -158,7 +154,6 @@ struct prepared {
   bool learned_variance = false;
   std::function<int(int step, int draw)> number;  // of the noise; steps count from the start
   int first = 0;
-  double reach = 1e-9;
   bool churns = false;
   int idle = 0;  // iterations at the end that ask the network and change nothing
 };
@@ -442,7 +437,7 @@ grid_case log_linear_grid(json const& c) {
 
 /// The stages of step `index`. A step of length 0 asks the network and moves nothing but what a
 /// hook on x0 moves; here it has length 1e-13 in lambda and no noise.
-void plan_step(prepared const& p, listed_levels const& process, int index, diffx::plan& out) {
+void plan_step(prepared const& p, int index, diffx::plan& out) {
   diffx::step s = p.grid.steps[static_cast<std::size_t>(index)];
   bool const still = std::fabs(s.to.lambda - s.from.lambda) < 1e-12;
   if (still) {
@@ -453,6 +448,9 @@ void plan_step(prepared const& p, listed_levels const& process, int index, diffx
     s.to.t *= 1.0 - sign * 1e-13;
   }
   diffx::timetable const own(std::vector<level>{s.from, s.to});
+  middle_level process;
+  auto const second = static_cast<std::size_t>(2 * index + 1);
+  if (p.grid.order == 2 && second < p.grid.evals.size()) process = {p.grid.evals[second], true};
   std::size_t const before = out.stages().size();
   p.plan(context{process, own, 0, 0, 0}, index, out);
   for (std::size_t i = before; i < out.stages().size(); ++i) {
@@ -484,11 +482,10 @@ void run_with(json const& c, report& r, prepared const& p, Guidance guidance) {
   for (level& l : counting) l.t = l.sigma;
   diffx::timetable const grid(counting);
 
-  listed_levels const process{g.evals, p.reach};
   any_solver<F, Variance> s;
-  s.planned = [&](int index, diffx::plan& out) { plan_step(p, process, index, out); };
-  diffx::sampler<listed_levels, any_solver<F, Variance>, Guidance> const sampler{
-      process, s, guidance, {}, {}};
+  s.planned = [&](int index, diffx::plan& out) { plan_step(p, index, out); };
+  diffx::sampler<middle_level, any_solver<F, Variance>, Guidance> const sampler{
+      middle_level{}, s, guidance, {}, {}};
   model<T, any_prediction, Variance> const network{p.prediction, c.at("model").get<std::string>()};
   diffx::exec::host const exec;
   diffx::options<numbered> options;
@@ -504,6 +501,69 @@ void run_with(json const& c, report& r, prepared const& p, Guidance guidance) {
     rec.after(iteration++, run.current_state());
   }
   for (int i = 0; i < p.idle; ++i) rec.after(iteration++, x.data());
+  rec.final(x.data());
+}
+
+/// RePaint, whose steps back are not those of the process: each multiplies T / n betas that begin
+/// at the level it starts from, one stride above those that it undoes.
+template <class T>
+void run_repaint(json const& c, report& r, prepared const& p) {
+  if (c.contains("start_index") && !c["start_index"].is_null()) unsupported("start_index");
+  grid_case const& g = p.grid;
+  auto x = start_state<T>(c, g.init_noise_sigma);
+  recorder<T> rec(c, r);
+  rec.initial(x.data());
+  std::vector<T> image(x.size());
+  std::vector<unsigned char> mask(x.size());
+  for (std::int64_t f = 0; f < elements; ++f) {
+    auto const i = static_cast<std::size_t>(f);
+    image[i] = static_cast<T>(dummy_sample(f));
+    mask[i] = uniform(4999999, static_cast<std::uint64_t>(f)) < 0.5 ? 1 : 0;
+  }
+  diffx::batch_view<T> const view{x.data(), batch, features, 0};
+  model<T, any_prediction> const network{p.prediction, c.at("model").get<std::string>()};
+  diffx::exec::host const exec;
+  int const stride = g.table->size() / c.at("num_steps").get<int>();
+  int drawn = 0, last = static_cast<int>(g.timesteps.front()) + 1;
+  numbered noise{};
+  noise.number = [&](int, int) { return drawn; };
+  diffx::guidance::clip_x0<diffx::guidance::none> const guidance{{}, p.clip};
+  using solver_type = any_solver<frame::x0, false>;
+  for (std::size_t k = 0; k < g.timesteps.size(); ++k) {
+    int const t = static_cast<int>(g.timesteps[k]);
+    if (t < last) {
+      solver_type s;
+      s.planned = [&](int, diffx::plan& out) { plan_step(p, static_cast<int>(k), out); };
+      diffx::sampler<middle_level, solver_type, decltype(guidance)> const sampler{
+          middle_level{}, s, guidance, {}, {}};
+      diffx::options<numbered> options{noise, diffx::start::given};
+      level const& to = g.steps[k].to;
+      diffx::timetable const own({g.steps[k].from, to});
+      sampler.sample(exec, network, own, view, options);
+      exec.for_each_tile(batch, features,
+                         solver::paste_known<T, numbered>{{image.data(), mask.data()},
+                                                          view,
+                                                          static_cast<T>(to.alpha),
+                                                          static_cast<T>(to.sigma),
+                                                          noise,
+                                                          {}});
+      ++drawn;
+    } else {
+      for (int i = 0; i < stride; ++i, ++drawn) {
+        int const at = last + i;
+        double const bar = g.table->alpha(at) / (at > 0 ? g.table->alpha(at - 1) : 1.0);
+        T const keep = static_cast<T>(bar),
+                spread = static_cast<T>(std::sqrt((1.0 - bar) * (1.0 + bar)));
+        for (std::int64_t f = 0; f < elements; ++f) {
+          T& value = x[static_cast<std::size_t>(f)];
+          value = keep * value +
+                  spread * static_cast<T>(noise_number(static_cast<std::uint64_t>(drawn), f));
+        }
+      }
+    }
+    last = t;
+    rec.after(static_cast<int>(k), x.data());
+  }
   rec.final(x.data());
 }
 
@@ -530,6 +590,10 @@ void run_in(json const& c, report& r, prepared const& p) {
 
 template <class T>
 void run_case(json const& c, report& r, prepared const& p) {
+  if (p.grid.scheduler == "RePaintScheduler") {
+    run_repaint<T>(c, r, p);
+    return;
+  }
   switch (p.in) {
     case frame::x0:
       if (p.learned_variance) {
@@ -559,7 +623,7 @@ bool one_step_case(json const& c, report& r) {
         is("HeunDiscreteScheduler") || is("KDPM2DiscreteScheduler") ||
         is("KDPM2AncestralDiscreteScheduler") || is("DPMSolverSDEScheduler") ||
         is("FlowMatchEulerDiscreteScheduler") || is("FlowMatchHeunDiscreteScheduler") ||
-        is("LTXEulerAncestralRFScheduler") || is("MiniMaxH3Scheduler"))) {
+        is("LTXEulerAncestralRFScheduler") || is("MiniMaxH3Scheduler") || is("RePaintScheduler"))) {
     return false;
   }
 
@@ -608,7 +672,6 @@ bool one_step_case(json const& c, report& r) {
   } else if (is("KDPM2AncestralDiscreteScheduler")) {
     p.prediction = read_prediction(config, true, {"epsilon", "v_prediction"});
     use(p, solver::kdpm2_ancestral{});
-    p.reach = 1e-3;  // the listed middles carry the rounding of sqrt(s_to^2 - s_up^2)
   } else if (is("DPMSolverSDEScheduler")) {
     p.prediction = read_prediction(config, true, {"epsilon", "v_prediction"});
     solver::dpmpp_sde_of<solver::stage_noise::independent> s;
@@ -621,6 +684,12 @@ bool one_step_case(json const& c, report& r) {
     flow_heun(p, args);
   } else if (is("LTXEulerAncestralRFScheduler")) {
     flow_ancestral(p);
+  } else if (is("RePaintScheduler")) {
+    solver::ddim s;
+    s.eta = number(config, "eta", 0.0);
+    s.keeps_raw_eps = true;
+    use(p, s);
+    p.clip = flag(config, "clip_sample", true) ? 1.0 : INFINITY;
   } else {
     p.prediction.type = flow_to_data{};
     use(p, solver::flow_euler{});

@@ -6,6 +6,10 @@
 #include <diffx/grid/sigma.hpp>
 #include <diffx/guidance/cfg.hpp>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "../support/policy_checks.hpp"
 #include "groups.hpp"
 
@@ -83,4 +87,30 @@ TEST_CASE("timetables lie on their process") {
     holds(test::timetables(process::vp<>{}, karras, to_zero));
     holds(test::timetables(process::edm{}, karras, to_zero));
   }
+}
+
+TEST_CASE("diffx.hpp includes every header that needs only a compiler") {
+  namespace fs = std::filesystem;
+  fs::path const include = fs::path(__FILE__).parent_path() / "../../include";
+  std::ifstream file(include / "diffx/diffx.hpp");
+  std::string const all{std::istreambuf_iterator<char>(file), {}};
+  CHECK(all.size() > 1000);
+  int headers = 0;
+  for (auto const& entry : fs::recursive_directory_iterator(include / "diffx")) {
+    if (entry.path().extension() != ".hpp") continue;
+    auto const name = fs::relative(entry.path(), include).generic_string();
+    bool const inner = name.find("/detail/") != std::string::npos || name == "diffx/diffx.hpp";
+    std::ifstream header(entry.path());
+    std::string const text{std::istreambuf_iterator<char>(header), {}};
+    bool const adapter = text.find("#include <Eigen/") != std::string::npos ||
+                         name.find("/eigen/") != std::string::npos ||
+                         text.find("#include <thrust/") != std::string::npos ||
+                         text.find("#include <torch/") != std::string::npos ||
+                         text.find("#include <nlohmann/") != std::string::npos;
+    if (inner || adapter) continue;
+    ++headers;
+    INFO(name);
+    CHECK(all.find("#include <" + name + ">") != std::string::npos);
+  }
+  CHECK(headers > 100);
 }

@@ -1,14 +1,12 @@
 #include <diffx/solver/deis.hpp>
-
 #include <diffx/solver/dpm_solver_multistep.hpp>
-
-#include <cmath>
-#include <doctest/doctest.h>
-#include <vector>
 
 #include "support/levels.hpp"
 #include "support/order.hpp"
 #include "support/plan_interpreter.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -42,7 +40,8 @@ TEST_CASE("deis: order 3 is exponential Adams-Bashforth on eps") {
   for (int i = 2; i < 4; ++i) {
     auto const a = test::plan_of(deis<3>{.short_run = 0}, grid, i).at(0);
     auto const b =
-        test::plan_of(diffx::solver::dpm_solver_multistep<frame::eps, 3>{.short_run = 0}, grid, i).at(0);
+        test::plan_of(diffx::solver::dpm_solver_multistep<frame::eps, 3>{.short_run = 0}, grid, i)
+            .at(0);
     CHECK(a.output == doctest::Approx(b.output).epsilon(1e-12));
     CHECK(a.history[0] == doctest::Approx(b.history[0]).epsilon(1e-12));
     CHECK(a.history[1] == doctest::Approx(b.history[1]).epsilon(1e-12));
@@ -55,7 +54,8 @@ TEST_CASE("deis: outputs that are polynomials in t are integrated to rounding in
   for (int i = 1; i < 4; ++i) {
     auto const w = test::plan_of(deis<2, deis_variable::time>{.short_run = 0}, grid, i).at(0);
     double const got = w.output * eps(grid[i].t) + w.history[0] * eps(grid[i - 1].t);
-    // a_t int eps(t(rho)) d rho, Simpson in rho; t = sigma / (alpha + sigma) on this path's process.
+    // a_t int eps(t(rho)) d rho, Simpson in rho; t = sigma / (alpha + sigma) on this path's
+    // process.
     double const s = grid[i].edm_sigma(), t = grid[i + 1].edm_sigma();
     double sum = 0.0;
     constexpr int n = 2000;

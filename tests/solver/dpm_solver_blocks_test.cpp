@@ -1,27 +1,26 @@
 #include <diffx/solver/dpm_solver_blocks.hpp>
-
 #include <diffx/solver/dpm_solver_singlestep.hpp>
-
-#include <cmath>
-#include <doctest/doctest.h>
-#include <vector>
 
 #include "support/levels.hpp"
 #include "support/order.hpp"
 #include "support/plan_interpreter.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
 using diffx::frame;
 using diffx::level;
-using diffx::solver::dpm_solver_blocks;
 using diffx::solver::block_form;
+using diffx::solver::dpm_solver_blocks;
 
 double wavy(double x, level const& at) { return std::sin(1.3 * x + at.lambda) - 0.4 * x; }
 
 TEST_CASE("dpm_solver_blocks: on the inner points of the singlestep solver it is that solver") {
   double const h = 1.2;
-  std::vector<double> const lambda{-0.9, -0.9 + h / 3.0, -0.9 + 2.0 * h / 3.0, -0.9 + h, 0.9, 1.3, 1.8};
+  std::vector<double> const lambda{-0.9, -0.9 + h / 3.0, -0.9 + 2.0 * h / 3.0, -0.9 + h, 0.9, 1.3,
+                                   1.8};
   std::vector<level> fine, coarse;
   for (double const l : lambda) fine.push_back(test::vp(l));
   coarse = {fine[0], fine[3]};
@@ -37,7 +36,8 @@ TEST_CASE("dpm_solver_blocks: on the inner points of the singlestep solver it is
   check(dpm_solver_blocks<frame::eps, 3>{}, diffx::solver::dpm_solver_3s{});
 }
 
-TEST_CASE("dpm_solver_blocks: a block's last step is the rule from its first level, noise included") {
+TEST_CASE(
+    "dpm_solver_blocks: a block's last step is the rule from its first level, noise included") {
   diffx::timetable const grid(
       {test::vp(-2.0), test::vp(-1.7), test::vp(-0.9), test::vp(-0.5), test::vp(0.1)});
   level const s = grid[0], m = grid[1], t = grid[2];
@@ -104,8 +104,10 @@ TEST_CASE("dpm_solver_blocks: measured orders on a mixture") {
 TEST_CASE("dpm_solver_blocks: bad arguments") {
   diffx::timetable const grid({test::vp(-1.0), test::vp(1.0)});
   diffx::timetable const back({test::vp(1.0), test::vp(-1.0)});
-  CHECK_THROWS_AS(test::plan_of(dpm_solver_blocks<frame::x0, 2>{.eta = 1.0}, grid, 0), diffx::error);
-  CHECK_THROWS_AS(test::plan_of(dpm_solver_blocks<frame::x0, 2, true>{.eta = -1.0}, grid, 0), diffx::error);
+  CHECK_THROWS_AS(test::plan_of(dpm_solver_blocks<frame::x0, 2>{.eta = 1.0}, grid, 0),
+                  diffx::error);
+  CHECK_THROWS_AS(test::plan_of(dpm_solver_blocks<frame::x0, 2, true>{.eta = -1.0}, grid, 0),
+                  diffx::error);
   CHECK_THROWS_AS(test::plan_of(dpm_solver_blocks<frame::x0, 2, true>{}, back, 0), diffx::error);
 }
 

@@ -1,22 +1,20 @@
-#include <diffx/solver/dpm_solver_multistep.hpp>
-
 #include <diffx/exec/host.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
+#include <diffx/solver/dpm_solver_multistep.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/dpmpp_2m_sde.hpp>
 #include <diffx/solver/dpmpp_3m.hpp>
 #include <diffx/solver/dpmpp_3m_sde.hpp>
-
-#include <cmath>
-#include <doctest/doctest.h>
-#include <vector>
 
 #include "support/impulses.hpp"
 #include "support/levels.hpp"
 #include "support/order.hpp"
 #include "support/plan_interpreter.hpp"
 #include "support/reference_integrals.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -47,7 +45,8 @@ TEST_CASE("dpm_solver_multistep: 2M weights are those of the paper in both forms
     CHECK(e.state[0] == doctest::Approx(to.sigma / from.sigma).epsilon(1e-13));
     CHECK(e.output == doctest::Approx(first + exact).epsilon(1e-12));
     CHECK(e.history[0] == doctest::Approx(-exact).epsilon(1e-12));
-    auto const m = test::plan_of(dpmpp_2m{.second = second_order::midpoint, .short_run = 0}, grid, i).at(0);
+    auto const m =
+        test::plan_of(dpmpp_2m{.second = second_order::midpoint, .short_run = 0}, grid, i).at(0);
     CHECK(m.output == doctest::Approx(first + half).epsilon(1e-12));
     CHECK(m.history[0] == doctest::Approx(-half).epsilon(1e-12));
   }
@@ -64,9 +63,11 @@ TEST_CASE("dpm_solver_multistep: 3M as published halves the curvature") {
   double const d1 = d10 + r0 / (r0 + r1) * (d10 - d11), d2 = (d10 - d11) / (r0 + r1);
   double const base = to.alpha * (-std::expm1(-h) * m[0] + phi2 * d1);
   for (bool const exact : {false, true}) {
-    auto const s = test::plan_of(dpmpp_3m{.third = exact ? third_order::exact : third_order::undoubled,
-                                          .short_run = 0},
-                                 grid, 2).at(0);
+    auto const s =
+        test::plan_of(
+            dpmpp_3m{.third = exact ? third_order::exact : third_order::undoubled, .short_run = 0},
+            grid, 2)
+            .at(0);
     double const got = s.output * m[0] + s.history[0] * m[1] + s.history[1] * m[2];
     CHECK(got == doctest::Approx(base - to.alpha * phi3 * (exact ? 2.0 : 1.0) * d2).epsilon(1e-12));
   }
@@ -81,8 +82,10 @@ TEST_CASE("dpm_solver_multistep: SDE weights, both meanings of eta") {
     double const rate = convention == eta_convention::linear ? eta : eta * eta, k = 1.0 + rate;
     double const slope = to.alpha * (std::expm1(-k * h) / (k * h) + 1.0) / r;
     auto const s =
-        test::plan_of(dpmpp_2m_sde{.eta = eta, .convention = convention, .short_run = 0}, grid, 1).at(0);
-    CHECK(s.state[0] == doctest::Approx(to.sigma / from.sigma * std::exp(-rate * h)).epsilon(1e-12));
+        test::plan_of(dpmpp_2m_sde{.eta = eta, .convention = convention, .short_run = 0}, grid, 1)
+            .at(0);
+    CHECK(s.state[0] ==
+          doctest::Approx(to.sigma / from.sigma * std::exp(-rate * h)).epsilon(1e-12));
     CHECK(s.output == doctest::Approx(-to.alpha * std::expm1(-k * h) + slope).epsilon(1e-12));
     CHECK(s.history[0] == doctest::Approx(-slope).epsilon(1e-12));
     CHECK(s.noise[0].weight ==
@@ -171,7 +174,8 @@ TEST_CASE("dpm_solver_multistep: outputs that are polynomials in lambda are inte
 TEST_CASE("dpm_solver_multistep: measured orders on a mixture") {
   std::vector<int> const late{320, 640, 1280, 2560};
   auto const order = [&](auto const& solver, int exact, std::vector<int> const& counts) {
-    return test::measure_order([&](int n) { return test::mixture_error(solver, n, exact); }, counts);
+    return test::measure_order([&](int n) { return test::mixture_error(solver, n, exact); },
+                               counts);
   };
   std::vector<int> const usual{80, 160, 320, 640};
   CHECK(order(dpmpp_2m{}, 0, usual).has_order(2.0));

@@ -1,12 +1,11 @@
 #include <diffx/solver/dpm_solver_singlestep.hpp>
 
-#include <cmath>
-#include <doctest/doctest.h>
-#include <vector>
-
 #include "support/levels.hpp"
 #include "support/order.hpp"
 #include "support/plan_interpreter.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -60,14 +59,16 @@ TEST_CASE("dpm_solver_singlestep: DPM-Solver++ and RES, in the x0 frame") {
   double const base = t.sigma / s.sigma * x - t.alpha * std::expm1(-h) * d;
   test::interpreter paper(x);
   paper.step(test::plan_of(dpmpp_2s{}, grid, 0), wavy);
-  CHECK(paper.x() == doctest::Approx(base - t.alpha / (2.0 * r) * std::expm1(-h) * (dm - d)).epsilon(1e-12));
+  CHECK(paper.x() ==
+        doctest::Approx(base - t.alpha / (2.0 * r) * std::expm1(-h) * (dm - d)).epsilon(1e-12));
 
   // b2 = phi_2(-h) / c, b1 = phi_1(-h) - b2
   double const phi1 = -std::expm1(-h) / h, b2 = (1.0 - phi1) / h / r;
   test::interpreter res(x);
   res.step(test::plan_of(res_2s{}, grid, 0), wavy);
   CHECK(res.x() ==
-        doctest::Approx(t.sigma / s.sigma * x + t.alpha * h * ((phi1 - b2) * d + b2 * dm)).epsilon(1e-12));
+        doctest::Approx(t.sigma / s.sigma * x + t.alpha * h * ((phi1 - b2) * d + b2 * dm))
+            .epsilon(1e-12));
 
   double const r1 = 1.0 / 3.0, r2 = 2.0 / 3.0;
   level const a = test::vp(s.lambda + r1 * h), b = test::vp(s.lambda + r2 * h);
@@ -77,7 +78,8 @@ TEST_CASE("dpm_solver_singlestep: DPM-Solver++ and RES, in the x0 frame") {
   test::interpreter three(x);
   three.step(test::plan_of(dpmpp_3s{}, grid, 0), wavy);
   CHECK(three.x() ==
-        doctest::Approx(base + t.alpha / r2 * (std::expm1(-h) / h + 1.0) * (wavy(u2, b) - d)).epsilon(1e-12));
+        doctest::Approx(base + t.alpha / r2 * (std::expm1(-h) / h + 1.0) * (wavy(u2, b) - d))
+            .epsilon(1e-12));
 }
 
 TEST_CASE("dpm_solver_singlestep: measured orders on a mixture") {
@@ -98,10 +100,12 @@ TEST_CASE("dpm_solver_singlestep: outputs constant in x0 (eps) make any step exa
     diffx::timetable const grid({test::vp(-2.0), test::vp(end)});
     test::interpreter data(test::vp(-2.0).alpha * 0.7 + test::vp(-2.0).sigma * -0.3);
     data.step(test::plan_of(dpmpp_3s{}, grid, 0), x0);
-    CHECK(data.x() == doctest::Approx(test::vp(end).alpha * 0.7 + test::vp(end).sigma * -0.3).epsilon(1e-12));
+    CHECK(data.x() ==
+          doctest::Approx(test::vp(end).alpha * 0.7 + test::vp(end).sigma * -0.3).epsilon(1e-12));
     test::interpreter noise(test::vp(-2.0).alpha * -0.3 + test::vp(-2.0).sigma * 0.7);
     noise.step(test::plan_of(dpm_solver_3s{}, grid, 0), x0);
-    CHECK(noise.x() == doctest::Approx(test::vp(end).alpha * -0.3 + test::vp(end).sigma * 0.7).epsilon(1e-12));
+    CHECK(noise.x() ==
+          doctest::Approx(test::vp(end).alpha * -0.3 + test::vp(end).sigma * 0.7).epsilon(1e-12));
   }
 }
 

@@ -1,17 +1,15 @@
-#include <diffx/solver/er_sde.hpp>
-
 #include <diffx/exec/host.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
-
-#include <cmath>
-#include <doctest/doctest.h>
-#include <vector>
+#include <diffx/solver/er_sde.hpp>
 
 #include "support/impulses.hpp"
 #include "support/levels.hpp"
 #include "support/order.hpp"
 #include "support/plan_interpreter.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -43,8 +41,8 @@ TEST_CASE("er_sde: the weights of order 3, integrals in closed form for phi = L^
   for (int i = 2; i < 4; ++i) {
     level const s = grid[i], t = grid[i + 1];
     double const ls = s.edm_sigma(), lt = t.edm_sigma(), d = lt - ls, q = lt * lt / (ls * ls);
-    double const i0 = 1.0 / lt - 1.0 / ls;                    // int du / u^2
-    double const i1 = std::log(ls / lt) - ls * i0;            // int (u - ls) / u^2 du
+    double const i0 = 1.0 / lt - 1.0 / ls;          // int du / u^2
+    double const i1 = std::log(ls / lt) - ls * i0;  // int (u - ls) / u^2 du
     std::vector<double> const m{0.4, -0.7, 1.3};
     double const l1 = grid[i - 1].edm_sigma(), l2 = grid[i - 2].edm_sigma();
     double const d0 = (m[0] - m[1]) / (ls - l1), d1 = (m[1] - m[2]) / (l1 - l2);

@@ -1,12 +1,11 @@
 #include <diffx/detail/exponential.hpp>
 
+#include "support/levels.hpp"
+#include "support/reference_integrals.hpp"
 #include <cmath>
 #include <doctest/doctest.h>
 #include <limits>
 #include <vector>
-
-#include "support/levels.hpp"
-#include "support/reference_integrals.hpp"
 
 namespace {
 
@@ -30,9 +29,9 @@ TEST_CASE("exponential: phi agrees with its integral, on both sides of the serie
 }
 
 TEST_CASE("exponential: moments are the integrals they stand for") {
-  for (auto const& [from, to] : {std::pair{test::vp(-1.7), test::vp(-0.9)},
-                                 std::pair{test::flow(0.9), test::flow(0.2)},
-                                 std::pair{test::vp(0.4), test::vp(-0.3)}}) {
+  for (auto const& [from, to] :
+       {std::pair{test::vp(-1.7), test::vp(-0.9)}, std::pair{test::flow(0.9), test::flow(0.2)},
+        std::pair{test::vp(0.4), test::vp(-0.3)}}) {
     double const h = to.lambda - from.lambda;
     for (double const rate : {0.0, 0.25, 1.0}) {
       if (rate > 0.0 && h < 0.0) continue;

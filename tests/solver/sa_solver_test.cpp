@@ -1,18 +1,16 @@
-#include <diffx/solver/sa_solver.hpp>
-
 #include <diffx/exec/host.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/dpm_solver_multistep.hpp>
-
-#include <cmath>
-#include <doctest/doctest.h>
-#include <vector>
+#include <diffx/solver/sa_solver.hpp>
 
 #include "support/impulses.hpp"
 #include "support/levels.hpp"
 #include "support/order.hpp"
 #include "support/plan_interpreter.hpp"
 #include "support/reference_integrals.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -45,7 +43,8 @@ TEST_CASE("sa_solver: the folded corrector equals predict, evaluate, correct wit
     double predicted = 0.8, sample = 0.8;
     std::vector<double> d;
     auto const slope_weight = [&](level const& to, double h) {
-      double const exact = k * to.alpha * h * h * (k * h - 1.0 + std::exp(-k * h)) / (k * h * k * h);
+      double const exact =
+          k * to.alpha * h * h * (k * h - 1.0 + std::exp(-k * h)) / (k * h * k * h);
       return published ? 0.5 * k * to.alpha * h * h : exact;  // of dm / dlambda
     };
     auto const step = [&](int i, double x) {  // everything but the slope
@@ -61,12 +60,14 @@ TEST_CASE("sa_solver: the folded corrector equals predict, evaluate, correct wit
         sample = predicted;
       } else {  // linear through the ends of the step that led here
         double const h = grid[i].lambda - grid[i - 1].lambda;
-        sample = step(i - 1, sample) + slope_weight(grid[i], h) *
-                                           (d[static_cast<std::size_t>(i)] - d[static_cast<std::size_t>(i - 1)]) / h;
+        sample = step(i - 1, sample) +
+                 slope_weight(grid[i], h) *
+                     (d[static_cast<std::size_t>(i)] - d[static_cast<std::size_t>(i - 1)]) / h;
       }
       predicted = step(i, sample);
       if (i > 0) {
-        double const h = grid[i + 1].lambda - grid[i].lambda, before = grid[i].lambda - grid[i - 1].lambda;
+        double const h = grid[i + 1].lambda - grid[i].lambda,
+                     before = grid[i].lambda - grid[i - 1].lambda;
         predicted += slope_weight(grid[i + 1], h) *
                      (d[static_cast<std::size_t>(i)] - d[static_cast<std::size_t>(i - 1)]) / before;
       }
@@ -81,13 +82,16 @@ TEST_CASE("sa_solver: tau = 0 is exponential Adams; tau = 1 with P = 2 is SDE-DP
   for (int i = 0; i < 4; ++i) {
     auto const a = test::plan_of(sa<3, 0>{{0.0}, sa_form::exact, 0}, grid, i).at(0);
     auto const b =
-        test::plan_of(diffx::solver::dpm_solver_multistep<frame::x0, 3>{.short_run = 0}, grid, i).at(0);
+        test::plan_of(diffx::solver::dpm_solver_multistep<frame::x0, 3>{.short_run = 0}, grid, i)
+            .at(0);
     CHECK(a.output == doctest::Approx(b.output).epsilon(1e-12));
     CHECK(a.history[1] == doctest::Approx(b.history[1]).epsilon(1e-12));
     CHECK(a.noise[0].weight == 0.0);
     auto const c = test::plan_of(sa<2, 0>{{1.0}, sa_form::exact, 0}, grid, i).at(0);
-    auto const d = test::plan_of(
-        diffx::solver::dpm_solver_multistep<frame::x0, 2, true>{.short_run = 0}, grid, i).at(0);
+    auto const d =
+        test::plan_of(diffx::solver::dpm_solver_multistep<frame::x0, 2, true>{.short_run = 0}, grid,
+                      i)
+            .at(0);
     CHECK(c.state[0] == doctest::Approx(d.state[0]).epsilon(1e-12));
     CHECK(c.output == doctest::Approx(d.output).epsilon(1e-12));
     CHECK(c.history[0] == doctest::Approx(d.history[0]).epsilon(1e-12));
@@ -142,7 +146,8 @@ TEST_CASE("sa_solver: tau by interval, short runs, sigma = 0, bad arguments") {
     for (int i = 0; i < n; ++i) {
       auto const stages = test::plan_of(standard, zero, i);
       CHECK(stages.size() == 1);
-      run.step(stages, [](double, level const&) { return 0.7; }, variate);
+      run.step(
+          stages, [](double, level const&) { return 0.7; }, variate);
     }
     CHECK(run.x() == doctest::Approx(0.7).epsilon(1e-12));
   }

@@ -1,14 +1,12 @@
-#include <diffx/solver/unipc.hpp>
-
 #include <diffx/solver/dpm_solver_multistep.hpp>
-
-#include <cmath>
-#include <doctest/doctest.h>
-#include <vector>
+#include <diffx/solver/unipc.hpp>
 
 #include "support/levels.hpp"
 #include "support/order.hpp"
 #include "support/plan_interpreter.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -26,8 +24,8 @@ diffx::timetable rough() {
 
 /// UniPC-2 as its paper writes it, with saved samples: B(h), the systems solved by hand.
 double written_out(diffx::timetable const& grid, double x, unipc_form form, int corrected_steps) {
-  std::vector<double> d;   // outputs, oldest first
-  double sample = x;       // the corrected sample at the current level
+  std::vector<double> d;  // outputs, oldest first
+  double sample = x;      // the corrected sample at the current level
   double predicted = x;
   double previous = 0.0;  // the corrected sample one level back
   int last_order = 0;
@@ -36,7 +34,8 @@ double written_out(diffx::timetable const& grid, double x, unipc_form form, int 
     sample = predicted;
     auto const base = [&](int k, double s) {  // the step from level k
       double const h = grid[k + 1].lambda - grid[k].lambda;
-      return grid[k + 1].sigma / grid[k].sigma * s - grid[k + 1].alpha * std::expm1(-h) * d[static_cast<std::size_t>(k)];
+      return grid[k + 1].sigma / grid[k].sigma * s -
+             grid[k + 1].alpha * std::expm1(-h) * d[static_cast<std::size_t>(k)];
     };
     if (i > 0 && i <= corrected_steps) {
       int const k = i - 1;
@@ -63,7 +62,8 @@ double written_out(diffx::timetable const& grid, double x, unipc_form form, int 
       double const g1 = std::expm1(hh) / hh - 1.0;
       double const rho = form == unipc_form::exact ? g1 / b : 0.5;
       double const r = (grid[i - 1].lambda - grid[i].lambda) / h;
-      predicted -= grid[i + 1].alpha * b * rho * (d[static_cast<std::size_t>(i - 1)] - d[static_cast<std::size_t>(i)]) / r;
+      predicted -= grid[i + 1].alpha * b * rho *
+                   (d[static_cast<std::size_t>(i - 1)] - d[static_cast<std::size_t>(i)]) / r;
     }
     previous = sample;
   }
@@ -88,7 +88,8 @@ TEST_CASE("unipc: without its corrector it is exponential Adams-Bashforth") {
   for (int i = 0; i < 4; ++i) {
     auto const a = test::plan_of(unipc<3>{.short_run = 0, .corrects = false}, grid, i).at(0);
     auto const b =
-        test::plan_of(diffx::solver::dpm_solver_multistep<frame::x0, 3>{.short_run = 0}, grid, i).at(0);
+        test::plan_of(diffx::solver::dpm_solver_multistep<frame::x0, 3>{.short_run = 0}, grid, i)
+            .at(0);
     CHECK(a.state[0] == doctest::Approx(b.state[0]).epsilon(1e-14));
     CHECK(a.output == doctest::Approx(b.output).epsilon(1e-12));
     CHECK(a.history[0] == doctest::Approx(b.history[0]).epsilon(1e-12));
@@ -126,7 +127,8 @@ TEST_CASE("unipc: constant outputs are exact, short runs and sigma = 0") {
   levels.push_back(test::clean());
   diffx::timetable const zero(levels);
   test::interpreter run(-0.3);
-  for (int i = 0; i < zero.steps(); ++i) run.step(test::plan_of(unipc<3>{.short_run = 0}, zero, i), constant);
+  for (int i = 0; i < zero.steps(); ++i)
+    run.step(test::plan_of(unipc<3>{.short_run = 0}, zero, i), constant);
   CHECK(run.x() == doctest::Approx(0.7).epsilon(1e-12));
 }
 

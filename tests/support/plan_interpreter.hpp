@@ -1,16 +1,15 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-#include <cstddef>
-#include <vector>
-
 #include <diffx/concepts/solver.hpp>
 #include <diffx/denoiser/mixture_flow.hpp>
 #include <diffx/timetable.hpp>
 
 #include "levels.hpp"
 #include "oracles.hpp"
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
 
 namespace test {
 
@@ -24,7 +23,8 @@ std::vector<diffx::stage> plan_of(Solver const& solver, diffx::timetable const& 
   return out.stages();
 }
 
-/// Carries out plans on one number, by the words of concepts/solver.hpp and with no code of the run.
+/// Carries out plans on one number, by the words of concepts/solver.hpp and with no code of the
+/// run.
 class interpreter {
  public:
   explicit interpreter(double x) : states_{x} {}

@@ -4,7 +4,8 @@
 
 namespace test {
 
-/// int_0^h e^{c (h - u)} f(u) du by Simpson's rule on 2000 intervals: 1e-14 for the smooth f of tests.
+/// int_0^h e^{c (h - u)} f(u) du by Simpson's rule on 2000 intervals: 1e-14 for the smooth f of
+/// tests.
 template <class F>
 double exponential_integral(double h, double c, F const& f) {
   constexpr int n = 2000;

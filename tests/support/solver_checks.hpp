@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <compare>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -332,7 +332,8 @@ report questions(Sampler const& sampler) {
   return r;
 }
 
-/// float follows double on the same noise below C N eps times the size of what is carried, C = 4:
+/// float follows double on the same noise below C N eps times the size of what is carried, with
+/// C = 4 and N the evaluations:
 /// the largest result in the x0 frame. Other frames carry x / alpha, whose size at the start
 /// survives in the rounding of every later step.
 template <class Sampler>
@@ -362,7 +363,7 @@ report float_follows_double(Sampler const& sampler, double factor = 4.0) {
       largest = 3.0 * grid.front().sigma / grid.front().alpha;
     }
     double const bound =
-        factor * steps * 1.2e-7 * largest * std::sqrt(amplifies_rounding(Sampler::solver_type::name));
+        factor * steps * Sampler::solver_type::max_evals * 1.2e-7 * largest * std::sqrt(amplifies_rounding(Sampler::solver_type::name));
     r.expect(worst <= bound, "float is " + diffx::detail::text(worst) + " off, allowed " +
                                  diffx::detail::text(bound) + ", " + label(sampler, grid));
     r.expect(worst > 0.0, "float and double are equal: the check compares one with itself");
@@ -681,7 +682,7 @@ inline report noise_source(any_noise const& noise, bool counts = true) {
   against("next block", draw(noise, {1, 0, 1, 0.5, 0.4}));
   against("the start", draw(noise, {diffx::noise::prior_step, 0, 0, 1.0, 1.0}));
   against("next sample", draw(noise, {1, 0, 0, 0.5, 0.4}, 1));
-  for (std::size_t const lag : {1, 2, 4, 100}) {
+  for (std::size_t const lag : std::initializer_list<std::size_t>{1, 2, 4, 100}) {
     against("lag " + std::to_string(lag), base, lag);
   }
   auto const first = draw(noise.fork(1), {1, 0, 0, 0.5, 0.4});

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <diffx/concepts/prediction.hpp>
+#include <diffx/error.hpp>
+#include <diffx/step.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -7,10 +11,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-
-#include <diffx/concepts/prediction.hpp>
-#include <diffx/error.hpp>
-#include <diffx/step.hpp>
 
 // The mathematics of exponential integrators: one step is a quadrature of the exact solution
 //
@@ -149,9 +149,9 @@ enum class block_form {
 /// One stage inside a block of levels point[0] ... point[k], from point[k - 1] to point[k], where
 /// outputs are known at point[0] ... point[k - 1].
 ///
-/// The rule goes from point[0]: x_k = A_k x_0 + sum_i B_ki m_i + N_k xi_k. Since x_{k-1} obeys such a
-/// rule too, x_0 is eliminated and no state is saved; the ratio A_k / A_{k-1} is at most that of an
-/// ordinary step, so nothing is amplified.
+/// The rule goes from point[0]: x_k = A_k x_0 + sum_i B_ki m_i + N_k xi_k. Since x_{k-1} obeys such
+/// a rule too, x_0 is eliminated and no state is saved; the ratio A_k / A_{k-1} is at most that of
+/// an ordinary step, so nothing is amplified.
 struct block_stage {
   double state = 0.0;
   std::array<double, 3> output{};  // newest first

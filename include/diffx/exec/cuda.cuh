@@ -36,6 +36,8 @@ __global__ void __launch_bounds__(cuda_block) sample_kernel(std::int64_t batch, 
 
 inline void check(cudaError_t status, char const* what) {
   if (status == cudaSuccess) return;
+  // The runtime would repeat it at the next launch, which is not to blame.
+  static_cast<void>(cudaGetLastError());
   diffx::detail::fail(std::string("diffx::exec::cuda: ") + what + ": " + cudaGetErrorName(status) +
                       " (" + cudaGetErrorString(status) + ")");
 }
@@ -47,7 +49,9 @@ inline void check(cudaError_t status, char const* what) {
 /// Memory that a run touches must be reachable from the device. Element functions are named
 /// function objects, so neither --extended-lambda nor --expt-relaxed-constexpr is needed.
 ///
-/// Errors    a failed launch throws diffx::error with the runtime's name and text for it.
+/// Errors    a failed launch throws diffx::error with the runtime's name and text for it, and so
+///           does wait() with what failed on the device; run::step() says how far the run came.
+///           An earlier error that the caller left unread is reported by the next launch.
 struct cuda {
   static constexpr bool on_host = false;
 

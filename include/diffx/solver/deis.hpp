@@ -1,15 +1,15 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/exponential.hpp>
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <span>
 #include <string_view>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/detail/exponential.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 

@@ -1,14 +1,14 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/exponential.hpp>
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/detail/exponential.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 
@@ -25,9 +25,9 @@ using block_form = detail::block_form;
 /// step reads no more than a multistep solver does; in the SDE form that repeats the noise of the
 /// step before.
 ///
-/// `exact` integrates the polynomial through all outputs of the block ("heun" in code bases), `ends` is
-/// the paper's third order, `midpoint` the form that most codes run. In runs of fewer than `short_run` steps a whole last
-/// block ends with order 1; so does every run onto sigma = 0.
+/// `exact` integrates the polynomial through all outputs of the block ("heun" in code bases),
+/// `ends` is the paper's third order, `midpoint` the form that most codes run. In runs of fewer
+/// than `short_run` steps a whole last block ends with order 1; so does every run onto sigma = 0.
 ///
 /// N steps cost N evaluations.
 ///

@@ -1,14 +1,14 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/exponential.hpp>
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/detail/exponential.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 
@@ -44,10 +44,10 @@ enum class eta_convention {
 /// The exact integrals are the default. The code bases' forms are `second` and `third`: midpoint
 /// keeps the order, an undoubled curvature lowers it to 2.
 ///
-/// N steps cost N evaluations. The first steps use the outputs there are, so order 3 shows from exact
-/// previous outputs only, and the weak order of the SDE form is at most 2. Runs of fewer than
-/// `short_run` steps end with orders 2 and 1; a step onto sigma = 0 is always of order 1 and returns
-/// the x0 prediction.
+/// N steps cost N evaluations. The first steps use the outputs there are, so order 3 shows from
+/// exact previous outputs only, and the weak order of the SDE form is at most 2. Runs of fewer than
+/// `short_run` steps end with orders 2 and 1; a step onto sigma = 0 is always of order 1 and
+/// returns the x0 prediction.
 ///
 /// Source    Lu et al. 2022, arXiv:2206.00927 and arXiv:2211.01095, Algorithm 2.
 /// Shapes    x, m: [batch, features]; Order - 1 outputs kept.
@@ -63,19 +63,18 @@ struct dpm_solver_multistep {
 
   using kind = solver_tag;
   static constexpr std::string_view name =
-      F == diffx::frame::x0
-          ? (Stochastic ? (Order == 1   ? "solver::dpmpp_1_sde"
-                           : Order == 2 ? "solver::dpmpp_2m_sde"
-                                        : "solver::dpmpp_3m_sde")
-                        : (Order == 1   ? "solver::dpmpp_1"
-                           : Order == 2 ? "solver::dpmpp_2m"
-                                        : "solver::dpmpp_3m"))
-          : (Stochastic ? (Order == 1   ? "solver::dpm_solver_1_sde"
-                           : Order == 2 ? "solver::dpm_solver_2m_sde"
-                                        : "solver::dpm_solver_3m_sde")
-                        : (Order == 1   ? "solver::dpm_solver_1"
-                           : Order == 2 ? "solver::dpm_solver_2m"
-                                        : "solver::dpm_solver_3m"));
+      F == diffx::frame::x0 ? (Stochastic ? (Order == 1   ? "solver::dpmpp_1_sde"
+                                             : Order == 2 ? "solver::dpmpp_2m_sde"
+                                                          : "solver::dpmpp_3m_sde")
+                                          : (Order == 1   ? "solver::dpmpp_1"
+                                             : Order == 2 ? "solver::dpmpp_2m"
+                                                          : "solver::dpmpp_3m"))
+                            : (Stochastic ? (Order == 1   ? "solver::dpm_solver_1_sde"
+                                             : Order == 2 ? "solver::dpm_solver_2m_sde"
+                                                          : "solver::dpm_solver_3m_sde")
+                                          : (Order == 1   ? "solver::dpm_solver_1"
+                                             : Order == 2 ? "solver::dpm_solver_2m"
+                                                          : "solver::dpm_solver_3m"));
   static constexpr std::string_view source =
       F == diffx::frame::x0 ? "arXiv:2211.01095" : "arXiv:2206.00927";
   static constexpr diffx::frame frame = F;
@@ -101,8 +100,8 @@ struct dpm_solver_multistep {
     if (k == 2 && second == second_order::midpoint) e.moment[1] = 0.5 * e.moment[0];
     if (k == 3) adjust_curvature(e, c, rate);
     auto const nodes = detail::past_nodes(c, e.h, k);
-    auto const w = detail::lagrange_weights(
-        e.moment, std::span(nodes.data(), static_cast<std::size_t>(k)));
+    auto const w =
+        detail::lagrange_weights(e.moment, std::span(nodes.data(), static_cast<std::size_t>(k)));
 
     stage& s = out.evaluate(c.from(), c.to());
     s.keeps = Order > 1 && c.remaining() > 1;

@@ -1,13 +1,13 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/exponential.hpp>
+#include <diffx/error.hpp>
+
 #include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/detail/exponential.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 
@@ -28,8 +28,8 @@ enum class singlestep_form {
 /// 1/2 for order 2, and (r1, r2) = (1/3, 2/3) for order 3.
 ///
 /// A step costs Order evaluations, and one onto sigma = 0, which returns the x0 prediction. With
-/// `budget` the last steps are shortened so that the run costs exactly that many; the timetable must
-/// then have steps_for(budget) steps.
+/// `budget` the last steps are shortened so that the run costs exactly that many; the timetable
+/// must then have steps_for(budget) steps.
 ///
 /// Source    Lu et al. 2022, arXiv:2206.00927, Algorithms 1 and 2; arXiv:2211.01095, Algorithm 1;
 ///           Zhang & Chen 2023 (RES), arXiv:2308.02157.

@@ -1,13 +1,13 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <string_view>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 
@@ -43,7 +43,8 @@ enum class er_quadrature {
 /// Source    Cui et al. 2023, arXiv:2309.06169, Algorithms 1 to 3 (VP and VE alike).
 /// Shapes    x, x0: [batch, features]; Order - 1 outputs kept.
 /// Requires  alpha > 0 at the start; phi(L) / L does not fall as L grows.
-/// Errors    an inversion, or a phi that would need noise of negative variance, throws when planned.
+/// Errors    an inversion, or a phi that would need noise of negative variance, throws when
+/// planned.
 template <int Order = 3, class Phi = er_noise_scale>
 struct er_sde {
   static_assert(Order >= 1 && Order <= 3, "diffx::solver::er_sde<Order>: Order is 1, 2 or 3.");

@@ -47,7 +47,6 @@ struct late_churn {
   template <class Process>
   void plan(plan_context<Process> const& c, diffx::plan& out) const {
     amount.check("diffx::solver::late_churn");
-    if (c.grid.inverts()) detail::fail("diffx::solver::late_churn: cannot go from data to noise");
     level const &from = c.from(), &to = c.to();
     detail::require(from.alpha == 1.0 && to.alpha == 1.0, "diffx::solver::late_churn", "alpha",
                     from.alpha, "1 at every level");

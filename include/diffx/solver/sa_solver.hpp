@@ -1,15 +1,15 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/exponential.hpp>
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <span>
 #include <string_view>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/detail/exponential.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 
@@ -28,21 +28,22 @@ enum class sa_form {
   as_published,  // h^2 / 2 instead of h^2 phi_2, in the x0 frame: a change of order h^3
 };
 
-/// SA-Solver: stochastic Adams, a predictor through P outputs and a corrector through Q, for the SDE
-/// with stochasticity tau(t).
+/// SA-Solver: stochastic Adams, a predictor through P outputs and a corrector through Q, for the
+/// SDE with stochasticity tau(t).
 ///
 ///     x_t = (sigma_t / sigma_s) e^{-tau^2 h} x
 ///           + alpha_t (1 + tau^2) int_0^h e^{-(1 + tau^2)(h - u)} m(u) du
 ///           + sigma_t sqrt(1 - e^{-2 tau^2 h}) xi                                   (x0 frame)
 ///
 /// The corrector's polynomial goes through the output at the predicted point and Q - 1 before it,
-/// with the predictor's tau and xi. These cancel in its difference to the predictor, so the corrected
-/// state is the predicted one and a combination of outputs, added in the next step's pass: no sample
-/// and no noise is saved. The last step runs uncorrected. tau is taken at the start of each step.
+/// with the predictor's tau and xi. These cancel in its difference to the predictor, so the
+/// corrected state is the predicted one and a combination of outputs, added in the next step's
+/// pass: no sample and no noise is saved. The last step runs uncorrected. tau is taken at the start
+/// of each step.
 ///
 /// N steps cost N evaluations. Runs of fewer than `short_run` steps end with falling orders. With
-/// tau = 0 the order is that of exponential Adams; with noise the weak order is at most 2, since the
-/// first step is of order 1. (3, 4) is meant for unguided sampling, (2, 2) for strong guidance.
+/// tau = 0 the order is that of exponential Adams; with noise the weak order is at most 2, since
+/// the first step is of order 1. (3, 4) is meant for unguided sampling, (2, 2) for strong guidance.
 /// A step onto sigma = 0 returns the x0 prediction.
 ///
 /// Source    Xue et al. 2023, arXiv:2309.05019, Algorithm 1.
@@ -99,11 +100,11 @@ struct sa_solver {
   using weights = std::array<double, detail::exponential_step::max_order>;
 
   template <class Process>
-  detail::exponential_step step(plan_context<Process> const& c, int order) const {
+  detail::exponential_step step(plan_context<Process> const& c, int terms) const {
     double const value = tau(c.from());
     detail::require(value >= 0.0, "diffx::solver::sa_solver", "tau", value, "at least 0");
     detail::require_denoising(c, value, "diffx::solver::sa_solver");
-    return detail::exponential(F, c.from(), c.to(), value * value, order);
+    return detail::exponential(F, c.from(), c.to(), value * value, terms);
   }
 
   template <class Process>

@@ -1,15 +1,15 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/exponential.hpp>
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
 #include <vector>
-
-#include <diffx/concepts/solver.hpp>
-#include <diffx/detail/exponential.hpp>
-#include <diffx/error.hpp>
 
 namespace diffx::solver {
 
@@ -30,16 +30,17 @@ enum class unipc_form {
 /// Both have the same a x, so the corrected state is x~ and a combination of outputs: no sample is
 /// saved, and the correction is part of the next step's pass. The last step runs uncorrected.
 ///
-/// N steps cost N evaluations. The order of step i is at most 1 + the outputs there are and, in runs
-/// of fewer than `short_run` steps, the number of steps left; the start alone leaves an error of
-/// order 3. A step onto sigma = 0 returns the x0 prediction.
+/// N steps cost N evaluations. The order of step i is at most 1 + the outputs there are and, in
+/// runs of fewer than `short_run` steps, the number of steps left; the start alone leaves an error
+/// of order 3. A step onto sigma = 0 returns the x0 prediction.
 ///
 /// Source    Zhao et al. 2023, arXiv:2302.04867, Algorithms 1 and 2.
 /// Shapes    x, m: [batch, features]; Order outputs kept.
 template <int Order = 3, frame F = frame::x0>
 struct unipc {
   static_assert(Order >= 1 && Order <= 5, "diffx::solver::unipc<Order>: Order is 1 to 5.");
-  static_assert(F != diffx::frame::flow, "diffx::solver::unipc<Order, F>: F is frame::x0 or frame::eps.");
+  static_assert(F != diffx::frame::flow,
+                "diffx::solver::unipc<Order, F>: F is frame::x0 or frame::eps.");
 
   using kind = solver_tag;
   static constexpr std::string_view name = "solver::unipc";

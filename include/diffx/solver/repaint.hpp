@@ -1,0 +1,129 @@
+#pragma once
+
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/config.hpp>
+#include <diffx/error.hpp>
+#include <diffx/noise/address.hpp>
+#include <diffx/step.hpp>
+
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace diffx::solver {
+
+/// The part of a sample that is given: where mask is not 0.
+template <class T>
+struct known_region {
+  T const* image = nullptr;             // [batch, features]
+  unsigned char const* mask = nullptr;  // [batch, features]
+};
+
+/// Writes q(x_at | image) over the known part of a tile: alpha image + sigma xi.
+template <class T, class Noise>
+struct paste_known {
+  known_region<T> known;
+  batch_view<T> x;
+  T alpha, sigma;
+  Noise noise;
+  noise::key key;
+
+  DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
+#if defined(__CUDA_ARCH__)
+    constexpr int width = 4;
+#else
+    constexpr int width = 512;
+#endif
+    T z[width] = {};
+    if (sigma != T(0)) noise.fill(key, x.first_sample + sample, first, n, z);
+    std::int64_t const base = sample * x.features + first;
+    for (int i = 0; i < n; ++i) {
+      if (known.mask[base + i] != 0) {
+        x.data[base + i] = detail::fma(sigma, z[i], alpha * known.image[base + i]);
+      }
+    }
+  }
+};
+
+/// RePaint: drives a run so that a given part of the sample is kept, going back `jump_length` steps
+/// and down again so that both parts agree.
+///
+///     after a step to level s:   x <- mask (alpha_s image + sigma_s xi) + (1 - mask) x
+///     jump:                      x ~ q(x_{index - jump_length} | x_index),  the run's renoise
+///
+/// At every jump_length-th level from the end the run goes back samples - 1 times. N steps cost
+/// N + (samples - 1) jump_length J evaluations, J = the number of multiples of jump_length, 0
+/// included, below N - jump_length.
+///
+/// Source    Lugmayr et al. 2022, arXiv:2201.09865, Algorithm 1 and Appendix B.
+/// Shapes    image and mask: [batch, features], in the executor's memory.
+/// Requires  a run of one block. A solver that adds noise repeats its variates when a step is
+///           visited again, so take a deterministic one, such as solver::ddim with eta = 0.
+/// Errors    jump_length or samples below 1, or more than 4000 visits of one step, throws.
+struct repaint {
+  int jump_length = 10;
+  int samples = 10;
+
+  /// Evaluations of a one-evaluation solver over `steps` steps.
+  int evaluations(int steps) const {
+    check();
+    return steps + (samples - 1) * jump_length * jump_levels(steps);
+  }
+
+  /// Runs to the end, from where the run stands.
+  template <class Run, class T>
+  void finish(Run& run, known_region<T> known) const {
+    check();
+    int const first = run.step(), end = first + remaining(run);
+    std::vector<int> left(static_cast<std::size_t>(end - first) + 1, 0);
+    for (int j = 0; j < end - first - jump_length; j += jump_length) {
+      left[static_cast<std::size_t>(j)] = samples - 1;
+    }
+    int jumps = 0;
+    for (;;) {
+      run.advance();
+      paste(run, known, jumps);
+      int& again = left[static_cast<std::size_t>(end - run.step())];
+      if (again-- > 0) {
+        run.renoise(run.step() - jump_length, ++jumps);
+      } else if (run.done()) {
+        return;
+      }
+    }
+  }
+
+ private:
+  static constexpr int first_draw = 16;  // beyond those of any solver's stage
+
+  void check() const {
+    detail::require(jump_length >= 1, "diffx::solver::repaint", "jump_length", jump_length,
+                    "at least 1");
+    detail::require(samples >= 1, "diffx::solver::repaint", "samples", samples, "at least 1");
+  }
+  int jump_levels(int steps) const noexcept {
+    int const below = steps - jump_length;
+    return below > 0 ? (below + jump_length - 1) / jump_length : 0;
+  }
+  template <class Run>
+  static int remaining(Run const& run) {
+    return run.status().steps - run.step();
+  }
+
+  /// `visit` counts the jumps so far: a step that is taken again has new noise.
+  template <class Run, class T>
+  static void paste(Run& run, known_region<T> known, int visit) {
+    level const& at = run.grid()[run.step()];
+    detail::require(visit <= 4000, "diffx::solver::repaint", "number of jumps", visit,
+                    "at most 4000");
+    auto& block = run.block();
+    noise::key const key{run.step() - 1, first_draw + visit, block.block(), at.t, at.t};
+    batch_view<T> const x = block.x();
+    run.exec().for_each_tile(
+        x.batch, x.features,
+        paste_known<T, std::remove_cvref_t<decltype(block.noise())>>{
+            known, x, static_cast<T>(at.alpha), static_cast<T>(at.sigma), block.noise(), key});
+    block.reset();  // an input prepared for the next evaluation is no longer that of x
+  }
+};
+
+}  // namespace diffx::solver

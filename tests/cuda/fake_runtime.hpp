@@ -1,0 +1,21 @@
+#pragma once
+
+// Control of the stand-in for the CUDA runtime: kernels do nothing, "device" memory is the host's,
+// and the k-th call of a run fails.
+namespace fake {
+
+enum class fault {
+  none,
+  at_call,       // the call itself fails, once
+  from_call_on,  // and so does every later one
+  on_device,     // a launch succeeds; its kernel fails, which later calls report for ever
+};
+
+/// Forgets all errors and counts calls from 0; the call number `point` fails.
+void arm(fault kind, int point) noexcept;
+
+int calls() noexcept;     // launches and waits since then
+int launches() noexcept;  // those of them that were launches
+int live() noexcept;      // streams and blocks of memory that exist
+
+}  // namespace fake

@@ -1,0 +1,198 @@
+// Every CUDA call of a run fails, once and for ever, at the call and later on the device. Linked
+// with a stand-in for the runtime, so that it runs without a device.
+
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include <cuda_runtime_api.h>
+
+#include <diffx/cache/every_n.hpp>
+#include <diffx/exec/cuda.cuh>
+#include <diffx/guidance/cfg.hpp>
+#include <diffx/guidance/rescale.hpp>
+#include <diffx/prediction/eps.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/solver/ddim.hpp>
+#include <diffx/solver/heun.hpp>
+
+#include "../support/levels.hpp"
+#include "fake_runtime.hpp"
+
+namespace {
+
+constexpr int steps = 3;
+constexpr std::int64_t batch = 5, features = 64;
+
+struct shrink_op {
+  float const* x;
+  float* out;
+  std::int64_t features;
+  DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
+    for (int i = 0; i < n; ++i) {
+      out[sample * features + first + i] = 0.5f * x[sample * features + first + i];
+    }
+  }
+};
+
+/// A network of one launch that counts its calls.
+struct shrink {
+  static constexpr int branches = 2;
+  diffx::prediction::eps prediction{};
+  int* called;
+
+  template <class Exec>
+  void operator()(Exec const& exec, diffx::batch_view<float const> x, diffx::query const&,
+                  diffx::batch_view<float> out) const {
+    ++*called;
+    exec.for_each_tile(x.batch, x.features, shrink_op{x.data, out.data, x.features});
+  }
+};
+
+/// The device objects of one run; gone at the end of its scope whatever happens.
+struct objects {
+  cudaStream_t stream = nullptr;
+  void* x = nullptr;
+  void* workspace = nullptr;
+  explicit objects(std::int64_t bytes) {
+    cudaStreamCreate(&stream);
+    cudaMalloc(&x, batch * features * sizeof(float));
+    cudaMalloc(&workspace, static_cast<std::size_t>(bytes));
+  }
+  ~objects() {
+    cudaFree(workspace);
+    cudaFree(x);
+    cudaStreamDestroy(stream);
+  }
+  objects(objects const&) = delete;
+  objects& operator=(objects const&) = delete;
+};
+
+struct outcome {
+  std::string message;  // empty: nothing was thrown
+  int step = -1;        // where the run stands; -1: it did not start
+  int calls = 0, launches = 0, called = 0;
+  int calls_until[steps + 1] = {};  // calls when step i was complete; [0]: when the run started
+};
+
+template <class Sampler>
+outcome go(Sampler const& s, fake::fault kind, int point) {
+  outcome o;
+  diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, steps + 1));
+  shrink const network{{}, &o.called};
+  diffx::batch_view<float> const shape{nullptr, batch, features, 0};
+  auto const size = s.workspace_size(diffx::exec::cuda{}, network, shape);
+  objects const device(size);
+  diffx::exec::cuda const exec{device.stream};
+  diffx::batch_view<float> const view{static_cast<float*>(device.x), batch, features, 0};
+  fake::arm(kind, point);
+  try {
+    auto r = s.start(exec, network, grid, view,
+                     std::span(static_cast<std::byte*>(device.workspace),
+                               static_cast<std::size_t>(size)));
+    o.step = 0;
+    o.calls_until[0] = fake::calls();
+    try {
+      while (!r.done()) {
+        r.advance();
+        o.calls_until[r.step()] = fake::calls();
+      }
+      o.step = r.step();
+      exec.wait();
+    } catch (...) {
+      o.step = r.step();
+      throw;
+    }
+  } catch (diffx::error const& e) {
+    o.message = e.what();
+  }
+  o.calls = fake::calls();
+  o.launches = fake::launches();
+  return o;
+}
+
+bool contains(std::string const& text, char const* part) {
+  return text.find(part) != std::string::npos;
+}
+
+template <class Sampler>
+void check(Sampler const& s) {
+  using fake::fault;
+  outcome const clean = go(s, fault::none, -1);
+  CHECK(clean.message.empty());
+  CHECK(clean.step == steps);
+  int const wait = clean.calls - 1;  // the last call
+  CHECK(clean.launches == wait);
+  CHECK(clean.calls_until[steps] == wait);
+  // Steps that are complete once the first n calls have succeeded.
+  auto const complete = [&](int n) {
+    int step = n < clean.calls_until[0] ? -1 : 0;
+    while (step >= 0 && step < steps && n >= clean.calls_until[step + 1]) ++step;
+    return step;
+  };
+  for (int k = 0; k <= wait; ++k) {
+    CAPTURE(k);
+    for (fault const kind : {fault::at_call, fault::from_call_on}) {
+      outcome const o = go(s, kind, k);
+      CAPTURE(o.message);
+      CHECK(contains(o.message, "diffx::exec::cuda: "));
+      CHECK(contains(o.message, k < wait ? "launch of a " : "wait"));
+      CHECK(contains(o.message, k < wait ? "cudaErrorLaunchOutOfResources" : "cudaErrorUnknown"));
+      CHECK(o.step == complete(k));
+      CHECK(o.calls == k + 1);  // nothing is launched after it
+      CHECK(cudaPeekAtLastError() == cudaSuccess);  // read, and not left for somebody else
+    }
+    if (k < wait) {
+      // The launch itself succeeds: the next launch or the wait says so, and nothing follows.
+      outcome const o = go(s, fault::on_device, k);
+      CAPTURE(o.message);
+      CHECK(contains(o.message, "cudaErrorIllegalAddress"));
+      CHECK(contains(o.message, k + 1 < wait ? "launch of a " : "wait"));
+      CHECK(o.step == complete(k + 1));
+      CHECK(o.calls == k + 2);
+    }
+    CHECK(fake::live() == 0);
+  }
+  // The sampler is as good as before.
+  outcome const again = go(s, fault::none, -1);
+  CHECK(again.message.empty());
+  CHECK(again.calls == clean.calls);
+  CHECK(again.called == clean.called);
+  CHECK(fake::live() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("every CUDA call that fails ends the run with its name, and in the right step") {
+  test::vp_process const p;
+  check(diffx::sampler{p, diffx::solver::ddim{.eta = 1.0}});
+  check(diffx::sampler{p, diffx::solver::heun{}});
+  check(diffx::sampler{p, diffx::solver::ddim{},
+                       diffx::guidance::rescale{diffx::guidance::cfg{2.0}, 0.7},
+                       diffx::cache::every_n<2>{}});
+}
+
+TEST_CASE("the failing call is named: pass, reduction, wait") {
+  auto const s = diffx::sampler{test::vp_process{}, diffx::solver::ddim{},
+                                diffx::guidance::rescale{diffx::guidance::cfg{2.0}, 0.7}};
+  int passes = 0, reductions = 0;
+  int const calls = go(s, fake::fault::none, -1).calls;
+  for (int k = 0; k < calls; ++k) {
+    auto const message = go(s, fake::fault::at_call, k).message;
+    passes += contains(message, "launch of a pass") ? 1 : 0;
+    reductions += contains(message, "launch of a reduction") ? 1 : 0;
+  }
+  CHECK(reductions == steps);
+  CHECK(passes + reductions + 1 == calls);
+}
+
+TEST_CASE("an error that the caller left unread is not lost") {
+  diffx::exec::cuda const exec{};
+  fake::arm(fake::fault::at_call, 0);
+  diffx::exec::detail::tile_kernel<<<1, 256>>>(4, 1, 1, shrink_op{nullptr, nullptr, 4});
+  CHECK_THROWS_AS(exec.for_each_tile(1, 4, shrink_op{nullptr, nullptr, 4}), diffx::error);
+  CHECK_NOTHROW(exec.for_each_tile(1, 4, shrink_op{nullptr, nullptr, 4}));
+}
