@@ -1,20 +1,20 @@
 // diffx_docs DIR [--check]: writes the policy catalogue, the compatibility matrix and the table of
 // papers from the registry. With --check it writes nothing and fails if a file is out of date.
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
-#include <set>
-#include <map>
-#include <sstream>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include <diffx/registry.hpp>
 #include <diffx/rule/process_and_prediction.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -30,12 +30,6 @@ std::string paper(std::string_view source) {
   return "[" + s + "](https://arxiv.org/abs/" + id + ")";
 }
 
-std::string header_of(std::string_view name) {
-  std::string path(name);
-  for (auto at = path.find("::"); at != std::string::npos; at = path.find("::")) path.replace(at, 2, "/");
-  return path;
-}
-
 constexpr char const* generated =
     "<!-- Written by diffx_docs from include/diffx/registry.hpp; do not edit. -->\n\n";
 
@@ -44,12 +38,14 @@ std::string catalogue() {
   out << "# Policy catalogue\n\n" << generated;
   auto const simple = [&](char const* title, auto list) {
     out << "## " << title << "\n\n| policy | source |\n|---|---|\n";
-    for_each_type(list, [&]<class P>() { out << "| `" << P::name << "` | " << paper(P::source) << " |\n"; });
+    for_each_type(
+        list, [&]<class P>() { out << "| `" << P::name << "` | " << paper(P::source) << " |\n"; });
     out << "\n";
   };
   simple("Processes", registry::processes{});
   simple("Prediction types", registry::predictions{});
-  out << "## Solvers\n\nEvaluations are the most that one step asks for; history and states are the "
+  out << "## Solvers\n\nEvaluations are the most that one step asks for; history and states are "
+         "the "
          "tensors kept beside the state and the prediction.\n\n"
          "| solver | frame | order | evaluations | history | extra states | noise | source |\n"
          "|---|---|---|---|---|---|---|---|\n";
@@ -58,6 +54,13 @@ std::string catalogue() {
     out << "| `" << S::name << "` | " << f << " | " << S::order << " | " << S::max_evals << " | "
         << S::history << " | " << S::states - 1 << " | " << (S::noises > 0 ? "yes" : "no") << " | "
         << paper(S::source) << " |\n";
+  });
+  out << "\nFor networks of a special kind or path (distilled networks, flow maps, the straight "
+         "path, a "
+         "learned variance, data to noise), and with steps of their own choosing:\n\n| solver | "
+         "source |\n|---|---|\n";
+  for_each_type(registry::special_solvers{}, [&]<class S>() {
+    out << "| `" << S::name << "` | " << paper(S::source) << " |\n";
   });
   out << "\n## Guidance\n\n| policy | branches | source |\n|---|---|---|\n";
   for_each_type(registry::guidances{}, [&]<class G>() {
@@ -74,8 +77,10 @@ std::string catalogue() {
 
 std::string compatibility() {
   std::ostringstream out;
-  out << "# What fits together\n\n" << generated
-      << "A blank is a composition that does not compile; the error names both policies and the way "
+  out << "# What fits together\n\n"
+      << generated
+      << "A blank is a composition that does not compile; the error names both policies and the "
+         "way "
          "out.\n\n## Solver and cache\n\n| solver |";
   for_each_type(registry::caches{}, [&]<class C>() { out << " `" << C::name << "` |"; });
   out << "\n|---|";
@@ -117,23 +122,27 @@ std::string papers() {
   std::map<std::string, std::set<std::string>> by_source;
   auto const collect = [&](auto list) {
     for_each_type(list, [&]<class P>() {
-      if (!std::string_view(P::source).empty()) by_source[paper(P::source)].insert(std::string(P::name));
+      if (!std::string_view(P::source).empty())
+        by_source[paper(P::source)].insert(std::string(P::name));
     });
   };
   collect(registry::processes{});
   collect(registry::predictions{});
   collect(registry::solvers{});
+  collect(registry::special_solvers{});
   collect(registry::guidances{});
   collect(registry::caches{});
   collect(registry::searches{});
   std::ostringstream out;
-  out << "# Papers\n\n" << generated << "| paper | policies | header | tests |\n|---|---|---|---|\n";
+  out << "# Papers\n\n"
+      << generated
+      << "`kind::name` stands in `include/diffx/kind/`, its tests in `tests/kind/` or, where they "
+         "hold for "
+         "every policy, in `tests/registry/`.\n\n| paper | policies |\n|---|---|\n";
   for (auto const& [source, names] : by_source) {
     out << "| " << source << " |";
     for (auto const& n : names) out << " `" << n << "`";
-    out << " |";
-    for (auto const& n : names) out << " [" << header_of(n) << "](../include/diffx/" << header_of(n) << ".hpp)";
-    out << " | `tests/" << header_of(*names.begin()).substr(0, header_of(*names.begin()).find('/')) << "/` |\n";
+    out << " |\n";
   }
   return out.str();
 }

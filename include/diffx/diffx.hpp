@@ -101,12 +101,14 @@
 #include <diffx/search/candidates.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
+#include <diffx/solver/adaptive_rk.hpp>
 #include <diffx/solver/churn.hpp>
 #include <diffx/solver/consistency.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/deis.hpp>
+#include <diffx/solver/dpm_adaptive.hpp>
 #include <diffx/solver/dpm_solver_blocks.hpp>
 #include <diffx/solver/dpm_solver_multistep.hpp>
 #include <diffx/solver/dpm_solver_singlestep.hpp>
@@ -134,6 +136,7 @@
 #include <diffx/solver/pndm.hpp>
 #include <diffx/solver/product.hpp>
 #include <diffx/solver/repaint.hpp>
+#include <diffx/solver/restart.hpp>
 #include <diffx/solver/reverse_diffusion.hpp>
 #include <diffx/solver/runge_kutta.hpp>
 #include <diffx/solver/sa_solver.hpp>

@@ -30,11 +30,14 @@
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
+#include <diffx/solver/adaptive_rk.hpp>
+#include <diffx/solver/churn.hpp>
 #include <diffx/solver/consistency.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/deis.hpp>
+#include <diffx/solver/dpm_adaptive.hpp>
 #include <diffx/solver/dpm_solver_blocks.hpp>
 #include <diffx/solver/dpm_solver_multistep.hpp>
 #include <diffx/solver/dpm_solver_singlestep.hpp>
@@ -59,7 +62,9 @@
 #include <diffx/solver/lcm.hpp>
 #include <diffx/solver/lms.hpp>
 #include <diffx/solver/pndm.hpp>
+#include <diffx/solver/restart.hpp>
 #include <diffx/solver/reverse_diffusion.hpp>
+#include <diffx/solver/runge_kutta.hpp>
 #include <diffx/solver/sa_solver.hpp>
 #include <diffx/solver/scm.hpp>
 #include <diffx/solver/stochastic_flow.hpp>
@@ -85,28 +90,29 @@ using processes = type_list<process::vp<>, process::vp_discrete, process::sub_vp
                             process::edm, process::rectified_flow,
                             process::stochastic_interpolant<process::trigonometric_path>>;
 
-using predictions = type_list<prediction::eps, prediction::x0, prediction::v, prediction::score,
-                              prediction::flow, prediction::edm, prediction::trig_flow,
-                              prediction::normalised<prediction::eps>>;
+using predictions =
+    type_list<prediction::eps, prediction::x0, prediction::v, prediction::score, prediction::flow,
+              prediction::edm, prediction::trig_flow, prediction::normalised<prediction::eps>>;
 
 /// Solvers that take noise to data. Templates stand with their usual order.
 using solvers =
     type_list<solver::ddim, solver::ddpm, solver::ddpm_large, solver::euler,
-              solver::euler_ancestral, solver::heun, solver::kdpm2, solver::kdpm2_ancestral,
-              solver::dpm_solver_2s, solver::dpm_solver_3s, solver::dpmpp_2s, solver::dpmpp_3s,
-              solver::res_2s, solver::dpm_solver_2m, solver::dpm_solver_3m, solver::dpmpp_2m,
-              solver::dpmpp_3m, solver::dpmpp_2m_sde, solver::dpmpp_3m_sde, solver::dpmpp_sde,
-              solver::dpmpp_2s_ancestral, solver::deis<3>, solver::unipc<3>,
-              solver::sa_solver<3, 4>, solver::er_sde<3>, solver::pndm<>, solver::ipndm<4>,
-              solver::lms<4>>;
+              solver::euler_ancestral, solver::heun, solver::midpoint, solver::rk4, solver::kdpm2,
+              solver::kdpm2_ancestral, solver::dpm_solver_2s, solver::dpm_solver_3s,
+              solver::dpmpp_2s, solver::dpmpp_3s, solver::res_2s, solver::dpm_solver_2m,
+              solver::dpm_solver_3m, solver::dpmpp_2m, solver::dpmpp_3m, solver::dpmpp_2m_sde,
+              solver::dpmpp_3m_sde, solver::dpmpp_sde, solver::dpmpp_2s_ancestral, solver::deis<3>,
+              solver::unipc<3>, solver::sa_solver<3, 4>, solver::er_sde<3>, solver::pndm<>,
+              solver::ipndm<4>, solver::lms<4>>;
 
-/// Solvers that need a network of their own kind or path: distilled networks, flow maps, the
-/// straight path, a learned variance, data to noise.
+/// Solvers that need a network, path or grid of their own kind: distilled networks, flow maps, the
+/// straight path, a learned variance, data to noise; and those that choose their steps themselves.
 using special_solvers =
-    type_list<solver::dpm_solver_blocks<frame::x0, 2>, solver::ddpm_learned, solver::ddim_inverse, solver::flow_ancestral,
-              solver::stochastic_flow<>, solver::euler_maruyama, solver::reverse_diffusion,
-              solver::langevin_corrector<>, solver::consistency, solver::lcm, solver::tcd,
-              solver::scm, solver::flow_lcm, solver::flow_map>;
+    type_list<solver::restart, solver::churn<>, solver::adaptive_dopri54, solver::dpm_adaptive<3>,
+              solver::dpm_solver_blocks<frame::x0, 2>, solver::ddpm_learned, solver::ddim_inverse,
+              solver::flow_ancestral, solver::stochastic_flow<>, solver::euler_maruyama,
+              solver::reverse_diffusion, solver::langevin_corrector<>, solver::consistency,
+              solver::lcm, solver::tcd, solver::scm, solver::flow_lcm, solver::flow_map>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

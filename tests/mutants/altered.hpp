@@ -1,12 +1,5 @@
 #pragma once
 
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <string_view>
-#include <vector>
-
 #include <diffx/cache/taylor.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/noise/counted.hpp>
@@ -15,6 +8,12 @@
 
 #include "../support/levels.hpp"
 #include "../support/probes.hpp"
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
 
 // Policies of the library with one thing changed. One type has all mutants of a kind, so that they
 // cost one compilation.

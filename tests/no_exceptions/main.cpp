@@ -1,7 +1,3 @@
-#include <cmath>
-#include <cstdio>
-#include <vector>
-
 #include <diffx/cache/every_n.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/guidance/cfg.hpp>
@@ -9,6 +5,10 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <vector>
 
 namespace {
 

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <doctest/doctest.h>
-
 #include <diffx/process/edm.hpp>
 #include <diffx/process/rectified_flow.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/registry.hpp>
-#include <string>
 
 #include "../support/solver_checks.hpp"
+#include <doctest/doctest.h>
+#include <string>
 
 namespace test {
 

@@ -6,12 +6,11 @@
 #include <diffx/grid/sigma.hpp>
 #include <diffx/guidance/cfg.hpp>
 
+#include "../support/policy_checks.hpp"
+#include "groups.hpp"
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-
-#include "../support/policy_checks.hpp"
-#include "groups.hpp"
 
 using namespace diffx;
 

@@ -3,16 +3,15 @@
 #include <diffx/guidance/none.hpp>
 #include <diffx/solver/ddim.hpp>
 
+#include "levels.hpp"
+#include "probes.hpp"
+#include "solver_checks.hpp"
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
-
-#include "levels.hpp"
-#include "probes.hpp"
-#include "solver_checks.hpp"
 
 // What every guidance, cache, noise source and timetable promises, as checks that return what they
 // found wrong; see solver_checks.hpp.
@@ -73,8 +72,8 @@ report cache_schedule(Cache const& cache, int period, int order) {
     std::vector<int> steps, expected;
     for (auto const& q : asked) steps.push_back(q.step);
     for (int i = first; i < grid.steps(); i += period) expected.push_back(i);
-    r.expect(steps == expected, "the network was called on other steps, first step " +
-                                    std::to_string(first));
+    r.expect(steps == expected,
+             "the network was called on other steps, first step " + std::to_string(first));
     r.equal(o.result.nfe, static_cast<int>(expected.size()), "NFE");
     // The last step returns the prediction itself. Its times of evaluation are known.
     int const last = grid.steps() - 1;
@@ -126,7 +125,9 @@ report forks(Sampler const& sampler, any_noise const& noise) {
   diffx::options<any_noise> options;
   options.noise = noise;
   std::vector<double> x(8), a(8), b(8), again(8), alone(8);
-  auto const view = [](std::vector<double>& v) { return diffx::batch_view<double>{v.data(), 2, 4}; };
+  auto const view = [](std::vector<double>& v) {
+    return diffx::batch_view<double>{v.data(), 2, 4};
+  };
   auto const size = sampler.workspace_size(exec, network, view(x), options);
   diffx::detail::workspace const mx(size), ma(size), mb(size), mc(size), ml(size);
   sampler.start(exec, network, grid, view(alone), ml.span(), options).finish();

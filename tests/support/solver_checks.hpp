@@ -1,5 +1,8 @@
 #pragma once
 
+#include "impulses.hpp"
+#include "probes.hpp"
+#include "statistics.hpp"
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -10,10 +13,6 @@
 #include <string_view>
 #include <tuple>
 #include <vector>
-
-#include "impulses.hpp"
-#include "probes.hpp"
-#include "statistics.hpp"
 
 // What every solver promises, as checks that return what they found wrong. The registry's tests run
 // them on the library's solvers and expect nothing; the mutants' test runs the same code on solvers
@@ -38,8 +37,7 @@ constexpr bool wants_flow_ends(std::string_view solver) {
 
 /// Where the law of a long run is the data's. lcm's boundary condition needs training indices.
 constexpr bool has_law(std::string_view solver, std::string_view process) {
-  return runs_on(solver, process) &&
-         !(solver == "solver::lcm" && process == "process::edm");
+  return runs_on(solver, process) && !(solver == "solver::lcm" && process == "process::edm");
 }
 
 /// Solvers that use one variate in two places: they say so by repeating its key.
@@ -139,8 +137,8 @@ inline bool draws_noise(diffx::plan const& plan) {
 
 template <class Sampler>
 std::string label(Sampler const&, diffx::timetable const& grid) {
-  return std::string(Sampler::solver_type::name) + " on " + std::string(Sampler::process_type::name) +
-         ", N = " + std::to_string(grid.steps()) +
+  return std::string(Sampler::solver_type::name) + " on " +
+         std::string(Sampler::process_type::name) + ", N = " + std::to_string(grid.steps()) +
          (grid.back().sigma == 0.0 ? " onto sigma = 0" : "");
 }
 
@@ -325,7 +323,8 @@ report questions(Sampler const& sampler) {
       r.near(q.at.lambda, grid[q.step].lambda, 0.0, "lambda of the first evaluation of a step");
       r.near(q.at.timestep, grid[q.step].timestep, 0.0, "timestep told");
     }
-    r.expect(q.at.t <= grid[q.step].t && q.at.t >= grid[q.step + 1].t, "evaluation outside its step");
+    r.expect(q.at.t <= grid[q.step].t && q.at.t >= grid[q.step + 1].t,
+             "evaluation outside its step");
     step = q.step;
   }
   r.equal(step, grid.steps() - 1, "last step asked about");
@@ -362,8 +361,8 @@ report float_follows_double(Sampler const& sampler, double factor = 4.0) {
     if (Sampler::solver_type::frame != diffx::frame::x0) {
       largest = 3.0 * grid.front().sigma / grid.front().alpha;
     }
-    double const bound =
-        factor * steps * Sampler::solver_type::max_evals * 1.2e-7 * largest * std::sqrt(amplifies_rounding(Sampler::solver_type::name));
+    double const bound = factor * steps * Sampler::solver_type::max_evals * 1.2e-7 * largest *
+                         std::sqrt(amplifies_rounding(Sampler::solver_type::name));
     r.expect(worst <= bound, "float is " + diffx::detail::text(worst) + " off, allowed " +
                                  diffx::detail::text(bound) + ", " + label(sampler, grid));
     r.expect(worst > 0.0, "float and double are equal: the check compares one with itself");
@@ -397,7 +396,8 @@ report reproducible(Sampler const& sampler, any_noise const& noise = {5, nullptr
       auto const part = go(sampler, s).x;
       joined.insert(joined.end(), part.begin(), part.end());
     }
-    r.expect(equal_bits(whole, joined), "the batch in " + std::to_string(pieces) + " pieces differs");
+    r.expect(equal_bits(whole, joined),
+             "the batch in " + std::to_string(pieces) + " pieces differs");
   }
   s.rows = rows;
   s.first_sample = 0;
@@ -470,8 +470,8 @@ report clean_landing(Sampler const& sampler) {
     s.noise = {0, std::make_shared<flat>(0.0)};
     auto const without = go(sampler, s).x;
     s.noise = {0, std::make_shared<flat>(1.0)};
-    r.near(go(sampler, s).x[0], without[0], 0.0, "the last step moves with the noise, " +
-                                                      label(sampler, grid));
+    r.near(go(sampler, s).x[0], without[0], 0.0,
+           "the last step moves with the noise, " + label(sampler, grid));
   }
   return r;
 }
@@ -491,7 +491,8 @@ report lands_on_constant(Sampler const& sampler) {
     s.features = 5;
     bool const exact = S::frame == diffx::frame::x0;
     for (double const v : go(sampler, s).x) {
-      r.near(v, 0.3, exact ? 0.0 : 1e-11 * amplifies_rounding(S::name), "a constant x0 of 0.3, " + label(sampler, grid));
+      r.near(v, 0.3, exact ? 0.0 : 1e-11 * amplifies_rounding(S::name),
+             "a constant x0 of 0.3, " + label(sampler, grid));
     }
   }
   return r;
@@ -503,13 +504,13 @@ struct step_weights {
 };
 
 /// What an exponential solver of any order does with a constant x0:
-///     (sigma_t / sigma_s) e^{-r h} x + alpha_t (1 - e^{-(1+r) h}) c + sigma_t sqrt(1 - e^{-2 r h}) z
+///     (sigma_t / sigma_s) e^{-r h} x + alpha_t (1 - e^{-(1+r) h}) c + sigma_t sqrt(1 - e^{-2 r h})
+///     z
 inline step_weights exponential_weights(diffx::level const& from, diffx::level const& to,
                                         double rate) {
   if (to.sigma == 0.0) return {0.0, to.alpha, 0.0};
   double const h = to.lambda - from.lambda;
-  return {to.sigma / from.sigma * std::exp(-rate * h),
-          -to.alpha * std::expm1(-(1.0 + rate) * h),
+  return {to.sigma / from.sigma * std::exp(-rate * h), -to.alpha * std::expm1(-(1.0 + rate) * h),
           to.sigma * std::sqrt(-std::expm1(-2.0 * rate * h))};
 }
 
@@ -569,8 +570,8 @@ report composition(Sampler const& sampler) {
   oracle network;
   network.kind = oracle::what::constant;
   auto const run = affine_of(sampler, grid, network);
-  auto const whole = exponential_weights(grid.front(), grid.back(),
-                                         rate_of(sampler.solver, grid.front()));
+  auto const whole =
+      exponential_weights(grid.front(), grid.back(), rate_of(sampler.solver, grid.front()));
   auto const law = run.law({0.0, 0.0});
   r.near(run.slope, whole.state, 1e-12, "slope, " + label(sampler, grid));
   r.near(law.variance, whole.noise * whole.noise, 1e-12, "variance, " + label(sampler, grid));
@@ -609,7 +610,8 @@ report exact_on_a_line(Sampler const& sampler, Rate const& rate) {
 /// The law of 10 steps of the real loop, start included, n = 1e5: mean and variance against the
 /// exact law of that chain. Sees a mean off by 2.3 % of a deviation and a variance off by 3.3 %.
 template <class Sampler>
-report real_run(Sampler const& sampler, any_noise const& noise = {99, nullptr}, bool counts = true) {
+report real_run(Sampler const& sampler, any_noise const& noise = {99, nullptr},
+                bool counts = true) {
   report r("statistics of a real run");
   auto const grid = uneven_grid(sampler.process, 10, false);
   oracle const network = exact_network<Sampler>();
@@ -719,7 +721,8 @@ std::vector<report> all_checks(Process const& process, Solver const& solver, boo
     if (!discretises_linear_part(name)) all.push_back(lands_on_constant(sampler));
     auto const rate = [&](diffx::level const& from) { return rate_of(solver, from); };
     if (exact_on_lines(name)) all.push_back(exact_on_a_line(sampler, rate));
-    if (!discretises_linear_part(name) && (!random || exact_on_lines(name) || name == "solver::ddim")) {
+    if (!discretises_linear_part(name) &&
+        (!random || exact_on_lines(name) || name == "solver::ddim")) {
       all.push_back(coefficients(lawful, [&](diffx::level const& from, diffx::level const& to) {
         return expected_weights(lawful.solver, from, to);
       }));
