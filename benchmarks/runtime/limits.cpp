@@ -1,16 +1,16 @@
 // What this machine can do: copies, a triad with four reads and two writes, a read-only sum, one
 // fork and join. Every other benchmark quotes its ratio to the copy, measured in its own process.
 
-#include <numeric>
-
 #include "support.hpp"
+#include <numeric>
 
 namespace {
 
 template <class Exec>
 void copy(benchmark::State& state, Exec const& exec) {
   std::int64_t const bytes = state.range(0) * 4;
-  for (auto _ : state) state.SetIterationTime(2.0 * static_cast<double>(bytes) / bench::copy_bandwidth(exec, bytes));
+  for (auto _ : state)
+    state.SetIterationTime(2.0 * static_cast<double>(bytes) / bench::copy_bandwidth(exec, bytes));
   state.SetBytesProcessed(state.iterations() * 2 * bytes);
 }
 
@@ -61,10 +61,21 @@ diffx::exec::threads const two(2);
 
 }  // namespace
 
-BENCHMARK_CAPTURE(copy, threads_1, one)->RangeMultiplier(16)->Range(1 << 16, 100'000'000)->UseManualTime()->Iterations(3);
-BENCHMARK_CAPTURE(copy, threads_2, two)->RangeMultiplier(16)->Range(1 << 16, 100'000'000)->UseManualTime()->Iterations(3);
+BENCHMARK_CAPTURE(copy, threads_1, one)
+    ->RangeMultiplier(16)
+    ->Range(1 << 16, 100'000'000)
+    ->UseManualTime()
+    ->Iterations(3);
+BENCHMARK_CAPTURE(copy, threads_2, two)
+    ->RangeMultiplier(16)
+    ->Range(1 << 16, 100'000'000)
+    ->UseManualTime()
+    ->Iterations(3);
 BENCHMARK_CAPTURE(triad, threads_1, one)->RangeMultiplier(16)->Range(1 << 16, 1 << 24);
-BENCHMARK_CAPTURE(triad, threads_2, two)->RangeMultiplier(16)->Range(1 << 16, 1 << 24)->UseRealTime();
+BENCHMARK_CAPTURE(triad, threads_2, two)
+    ->RangeMultiplier(16)
+    ->Range(1 << 16, 1 << 24)
+    ->UseRealTime();
 BENCHMARK(sum)->RangeMultiplier(16)->Range(1 << 16, 1 << 24);
 BENCHMARK(fork_join)->Arg(2)->UseRealTime();
 

@@ -24,7 +24,8 @@ void loop(benchmark::State& state, Sampler const& s) {
   exec::host const host;
   batch_view<float> const v{x.data(), 1, n};
   detail::workspace const memory(s.workspace_size(host, network, v));
-  auto const noise = bench::random_values<float>(static_cast<std::int64_t>(memory.span().size()) / 4, 2);
+  auto const noise =
+      bench::random_values<float>(static_cast<std::int64_t>(memory.span().size()) / 4, 2);
   std::memcpy(memory.span().data(), noise.data(), noise.size() * 4);
   options<noise::counted> opts;
   opts.start = start::given;
@@ -48,12 +49,12 @@ using vp = process::vp<>;
 
 }  // namespace
 
-#define LOOP(name, ...)                                                                  \
-  BENCHMARK_CAPTURE(loop, name, __VA_ARGS__)                                             \
-      ->ArgsProduct({{16, 1024, 65536}, {1, 20, 50, 1000}})                              \
+#define LOOP(name, ...)                                     \
+  BENCHMARK_CAPTURE(loop, name, __VA_ARGS__)                \
+      ->ArgsProduct({{16, 1024, 65536}, {1, 20, 50, 1000}}) \
       ->UseManualTime()
-LOOP(vp-ddim-none/fp32, sampler{vp{}, solver::ddim{}});
-LOOP(vp-dpmpp_2m-none/fp32, sampler{vp{}, solver::dpmpp_2m{}});
-LOOP(vp-dpmpp_2m-cfg/fp32, sampler{vp{}, solver::dpmpp_2m{}, guidance::cfg{3.0}});
+LOOP(vp - ddim - none / fp32, sampler{vp{}, solver::ddim{}});
+LOOP(vp - dpmpp_2m - none / fp32, sampler{vp{}, solver::dpmpp_2m{}});
+LOOP(vp - dpmpp_2m - cfg / fp32, sampler{vp{}, solver::dpmpp_2m{}, guidance::cfg{3.0}});
 
 BENCHMARK_MAIN();

@@ -1,8 +1,8 @@
 // One step of each solver, alone: bytes that it must move against the bytes of a copy, both on the
 // same threads in the same process. limit_ratio = floor time / time; 1 is the speed of memcpy.
 
-#include <diffx/guidance/cfg.hpp>
 #include <diffx/grid/time.hpp>
+#include <diffx/guidance/cfg.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
@@ -43,7 +43,8 @@ void step_of(benchmark::State& state, Sampler const& s, Exec const& exec) {
   bench::no_op<2> const network;
   batch_view<T> const v{x.data(), batch, features};
   detail::workspace const memory(s.workspace_size(exec, network, v));
-  auto const filler = bench::random_values<T>(static_cast<std::int64_t>(memory.span().size() / sizeof(T)), 2);
+  auto const filler =
+      bench::random_values<T>(static_cast<std::int64_t>(memory.span().size() / sizeof(T)), 2);
   std::memcpy(memory.span().data(), filler.data(), filler.size() * sizeof(T));
   auto const limit_before = bench::copy_bandwidth(exec, n * static_cast<std::int64_t>(sizeof(T)));
   double best = 1e30, total = 0.0;
@@ -77,9 +78,13 @@ auto compose(S s, G g) {
 // Sizes: the three shapes of the usual pipelines, then 16 M elements, where memory decides.
 template <class T, class S, class G, class Exec>
 void add(char const* name, S s, G g, Exec const& exec) {
-  benchmark::RegisterBenchmark(name, [=](benchmark::State& state) {
-    step_of<T>(state, compose(s, g), exec);
-  })->Args({1, 16384})->Args({64, 3072})->Args({8, 65536})->Args({16, 1 << 20})->UseManualTime();
+  benchmark::RegisterBenchmark(
+      name, [=](benchmark::State& state) { step_of<T>(state, compose(s, g), exec); })
+      ->Args({1, 16384})
+      ->Args({64, 3072})
+      ->Args({8, 65536})
+      ->Args({16, 1 << 20})
+      ->UseManualTime();
 }
 
 }  // namespace

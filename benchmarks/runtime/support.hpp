@@ -3,19 +3,18 @@
 // What every benchmark of a loop needs: a copy measured in the same process, random inputs, and a
 // network that costs nothing.
 
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
-#include <cstring>
-#include <vector>
-
-#include <benchmark/benchmark.h>
-
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/exec/threads.hpp>
 #include <diffx/noise/counted.hpp>
 #include <diffx/prediction/eps.hpp>
+
+#include <algorithm>
+#include <benchmark/benchmark.h>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <vector>
 
 namespace bench {
 
@@ -29,8 +28,8 @@ template <class T>
 std::vector<T> random_values(std::int64_t n, std::uint64_t seed) {
   std::vector<T> v(static_cast<std::size_t>(n));
   for (std::int64_t i = 0; i < n; i += 512) {
-    diffx::noise::counted{seed}.fill({0, 0}, 0, i, static_cast<int>(std::min<std::int64_t>(512, n - i)),
-                                     v.data() + i);
+    diffx::noise::counted{seed}.fill(
+        {0, 0}, 0, i, static_cast<int>(std::min<std::int64_t>(512, n - i)), v.data() + i);
   }
   return v;
 }

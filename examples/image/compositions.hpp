@@ -2,10 +2,6 @@
 
 // The compositions that the image examples offer by name. Each name is one specialised loop.
 
-#include <optional>
-#include <string>
-#include <vector>
-
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>
@@ -18,12 +14,14 @@
 #include <diffx/schedule/cosine_dsno.hpp>
 #include <diffx/timetable.hpp>
 
+#include <optional>
+#include <string>
+#include <vector>
+
 namespace example {
 
 /// The path that the network was trained on: lambda from -5 to 5.
-inline auto process() {
-  return diffx::process::vp<diffx::schedule::cosine_dsno>{{-10.0, 10.0}};
-}
+inline auto process() { return diffx::process::vp<diffx::schedule::cosine_dsno>{{-10.0, 10.0}}; }
 
 inline diffx::timetable make_grid(std::string const& name, int steps) {
   auto const p = process();

@@ -1,6 +1,15 @@
 // diffx_image: samples a labelled sheet of garments with a U-Net of 1.5 million weights, through a
 // composition chosen on the command line. Writes a PNG.
 
+#include <diffx/cache/every_n.hpp>
+#include <diffx/cache/taylor.hpp>
+#include <diffx/denoiser/eigen/unet.hpp>
+#include <diffx/exec/threads.hpp>
+#include <diffx/guidance/cfg.hpp>
+#include <diffx/sampler.hpp>
+
+#include "compositions.hpp"
+#include "sheet.hpp"
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -11,16 +20,6 @@
 #include <string_view>
 #include <thread>
 #include <vector>
-
-#include <diffx/denoiser/eigen/unet.hpp>
-#include <diffx/exec/threads.hpp>
-#include <diffx/guidance/cfg.hpp>
-#include <diffx/cache/every_n.hpp>
-#include <diffx/cache/taylor.hpp>
-#include <diffx/sampler.hpp>
-
-#include "compositions.hpp"
-#include "sheet.hpp"
 
 namespace {
 
@@ -82,17 +81,28 @@ arguments parse(int argc, char** argv) {
     }
     if (i + 1 >= argc) detail::fail(option + " needs a value, or is no option; see --help");
     std::string const value = argv[++i];
-    if (option == "--solver") a.solver = value;
-    else if (option == "--cache") a.cache = value;
-    else if (option == "--grid") a.grid = value;
-    else if (option == "--output") a.output = value;
-    else if (option == "--weights") a.weights = value;
-    else if (option == "--steps") a.steps = number(option, value, 1, 1000);
-    else if (option == "--rows") a.rows = number(option, value, 1, 100);
-    else if (option == "--threads") a.threads = number(option, value, 1, 256);
-    else if (option == "--guidance") a.guidance = number(option, value, -100.0, 100.0);
-    else if (option == "--seed") a.seed = number<std::uint64_t>(option, value, 0, UINT64_MAX);
-    else detail::fail("unknown option " + option + "; see --help");
+    if (option == "--solver")
+      a.solver = value;
+    else if (option == "--cache")
+      a.cache = value;
+    else if (option == "--grid")
+      a.grid = value;
+    else if (option == "--output")
+      a.output = value;
+    else if (option == "--weights")
+      a.weights = value;
+    else if (option == "--steps")
+      a.steps = number(option, value, 1, 1000);
+    else if (option == "--rows")
+      a.rows = number(option, value, 1, 100);
+    else if (option == "--threads")
+      a.threads = number(option, value, 1, 256);
+    else if (option == "--guidance")
+      a.guidance = number(option, value, -100.0, 100.0);
+    else if (option == "--seed")
+      a.seed = number<std::uint64_t>(option, value, 0, UINT64_MAX);
+    else
+      detail::fail("unknown option " + option + "; see --help");
   }
   return a;
 }
@@ -105,7 +115,8 @@ struct timed_unet {
   prediction::v prediction{};
 
   template <class Exec, class T>
-  void operator()(Exec const& exec, batch_view<T const> x, query const& q, batch_view<T> out) const {
+  void operator()(Exec const& exec, batch_view<T const> x, query const& q,
+                  batch_view<T> out) const {
     auto const start = wall_clock::now();
     net(exec, x, q, out);
     *seconds += seconds_since(start);
@@ -155,8 +166,10 @@ void make_sheet(arguments const& a) {
     detail::fail("cannot write " + a.output + ": is the folder there and writable?");
   }
   std::vector<int> wanted;
-  for (int label = 0; label < 10; ++label) wanted.insert(wanted.end(), static_cast<std::size_t>(a.rows), label);
-  denoiser::eigen::unet const net(denoiser::eigen::safetensors(a.weights), denoiser::labels(wanted));
+  for (int label = 0; label < 10; ++label)
+    wanted.insert(wanted.end(), static_cast<std::size_t>(a.rows), label);
+  denoiser::eigen::unet const net(denoiser::eigen::safetensors(a.weights),
+                                  denoiser::labels(wanted));
   timetable const grid = example::make_grid(a.grid, a.steps);
   auto const batch = static_cast<std::int64_t>(wanted.size());
   std::vector<float> x(wanted.size() * 784);
@@ -164,15 +177,17 @@ void make_sheet(arguments const& a) {
   exec::threads const exec(a.threads);
   job const j{a, grid, {net, &network_seconds}, exec, batch_view<float>{x.data(), batch, 784, 0}};
   std::optional<outcome> const o = example::with_solver(a.solver, a.cache, j);
-  if (!o) detail::fail("no solver --solver " + a.solver + " with --cache " + a.cache +
-                       "; --list prints the solvers, and caches fit those with one evaluation");
+  if (!o)
+    detail::fail("no solver --solver " + a.solver + " with --cache " + a.cache +
+                 "; --list prints the solvers, and caches fit those with one evaluation");
   char scale[32];
   std::snprintf(scale, sizeof scale, "%g", a.guidance);
-  example::write_png(example::garment_sheet(x.data(), a.rows,
-                                            a.solver + "  " + std::to_string(a.steps) +
-                                                " steps  nfe " + std::to_string(o->run.nfe) +
-                                                "  guidance " + scale + "  seed " + std::to_string(a.seed)),
-                     a.output);
+  example::write_png(
+      example::garment_sheet(x.data(), a.rows,
+                             a.solver + "  " + std::to_string(a.steps) + " steps  nfe " +
+                                 std::to_string(o->run.nfe) + "  guidance " + scale + "  seed " +
+                                 std::to_string(a.seed)),
+      a.output);
   double const outside = o->seconds - o->network_seconds;
   std::printf("%s: %lld pictures, %d steps, NFE %d, %.2f s, %.2f %% of it outside the network\n",
               a.output.c_str(), static_cast<long long>(batch), o->run.steps, o->run.nfe, o->seconds,

@@ -2,14 +2,14 @@
 
 // A sheet of small grey pictures with captions, written as PNG: what the image examples show.
 
+#include <diffx/error.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
-
-#include <diffx/error.hpp>
 
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STBIW_ASSERT(x)
@@ -30,11 +30,14 @@ struct canvas {
   std::vector<std::uint8_t> pixels;
 
   canvas(int w, int h, std::uint8_t background)
-      : width(w), height(h), pixels(static_cast<std::size_t>(w) * static_cast<std::size_t>(h), background) {}
+      : width(w),
+        height(h),
+        pixels(static_cast<std::size_t>(w) * static_cast<std::size_t>(h), background) {}
 
   void set(int x, int y, std::uint8_t value) {
     if (x < 0 || y < 0 || x >= width || y >= height) return;
-    pixels[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)] = value;
+    pixels[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) +
+           static_cast<std::size_t>(x)] = value;
   }
 
   /// A letter of a 3 x 5 font, every dot drawn as a square of `dot` pixels.
@@ -83,14 +86,22 @@ struct canvas {
     if (c >= 'A' && c <= 'Z') return letters[c - 'A'];
     if (c >= '0' && c <= '9') return digits[c - '0'];
     switch (c) {
-      case '-': return 0b000000111000000;
-      case '.': return 0b000000000000010;
-      case ':': return 0b000010000010000;
-      case '=': return 0b000111000111000;
-      case '/': return 0b001001010100100;
-      case '+': return 0b000010111010000;
-      case '_': return 0b000000000000111;
-      default: return 0;
+      case '-':
+        return 0b000000111000000;
+      case '.':
+        return 0b000000000000010;
+      case ':':
+        return 0b000010000010000;
+      case '=':
+        return 0b000111000111000;
+      case '/':
+        return 0b001001010100100;
+      case '+':
+        return 0b000010111010000;
+      case '_':
+        return 0b000000000000111;
+      default:
+        return 0;
     }
   }
 };
@@ -99,12 +110,14 @@ struct canvas {
 inline void write_png(canvas const& c, std::string const& path) {
   std::string const temporary = path + ".part";
   int size = 0;
-  unsigned char* const data = stbi_write_png_to_mem(c.pixels.data(), c.width, c.width, c.height, 1, &size);
+  unsigned char* const data =
+      stbi_write_png_to_mem(c.pixels.data(), c.width, c.width, c.height, 1, &size);
   if (data == nullptr) diffx::detail::fail("cannot encode the picture: out of memory");
   std::FILE* const file = std::fopen(temporary.c_str(), "wb");
   bool written = false;
   if (file != nullptr) {
-    written = std::fwrite(data, 1, static_cast<std::size_t>(size), file) == static_cast<std::size_t>(size);
+    written = std::fwrite(data, 1, static_cast<std::size_t>(size), file) ==
+              static_cast<std::size_t>(size);
     written = std::fclose(file) == 0 && written;
   }
   std::free(data);
@@ -127,8 +140,8 @@ inline canvas garment_sheet(float const* values, int rows, std::string const& ca
   for (int label = 0; label < 10; ++label) {
     c.text(gap + label * cell, 22, garments[label], 1, 255);
     for (int row = 0; row < rows; ++row) {
-      c.picture(gap + label * cell, header + row * cell, values + (label * rows + row) * side * side,
-                side, zoom);
+      c.picture(gap + label * cell, header + row * cell,
+                values + (label * rows + row) * side * side, side, zoom);
     }
   }
   return c;

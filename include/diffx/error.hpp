@@ -1,11 +1,11 @@
 #pragma once
 
+#include <diffx/config.hpp>
+
 #include <charconv>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-
-#include <diffx/config.hpp>
 
 #if !DIFFX_HAS_EXCEPTIONS
 #include <cstdio>

@@ -1,5 +1,14 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/noise.hpp>
+#include <diffx/detail/checkpoint.hpp>
+#include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/parts.hpp>
+#include <diffx/error.hpp>
+#include <diffx/noise/counted.hpp>
+#include <diffx/timetable.hpp>
+
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -11,15 +20,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/denoiser.hpp>
-#include <diffx/concepts/noise.hpp>
-#include <diffx/detail/checkpoint.hpp>
-#include <diffx/detail/continuous_block.hpp>
-#include <diffx/detail/parts.hpp>
-#include <diffx/error.hpp>
-#include <diffx/noise/counted.hpp>
-#include <diffx/timetable.hpp>
 
 namespace diffx {
 
@@ -33,11 +33,11 @@ enum class start {
 /// What a run is told besides its policies.
 template <class Noise = noise::counted>
 struct options {
-  Noise noise{};                   // noise::counted{seed} unless another source is given
+  Noise noise{};  // noise::counted{seed} unless another source is given
   diffx::start start = diffx::start::prior;
-  int first_step = 0;              // a run may begin and end anywhere on its timetable
-  int last_step = -1;              // -1: the timetable's last
-  bool check_finite = false;       // report NaN or inf from the network (one more read of it)
+  int first_step = 0;         // a run may begin and end anywhere on its timetable
+  int last_step = -1;         // -1: the timetable's last
+  bool check_finite = false;  // report NaN or inf from the network (one more read of it)
 };
 
 template <class Noise>
@@ -74,14 +74,14 @@ namespace detail {
 template <class S>
 inline constexpr bool solver_is_dynamic = false;
 template <class S>
-  requires requires { S::reads_device; }
+requires requires { S::reads_device; }
 inline constexpr bool solver_is_dynamic<S> = S::reads_device;
 
 /// How many doubles a run keeps for its solver between steps (a controller's step length).
 template <class S>
 inline constexpr std::size_t solver_memory = 0;
 template <class S>
-  requires requires { S::remembers; }
+requires requires { S::remembers; }
 inline constexpr std::size_t solver_memory<S> = static_cast<std::size_t>(S::remembers);
 
 inline constexpr std::int64_t workspace_alignment = 64;
@@ -148,7 +148,8 @@ class run {
 
   run(Sampler const& sampler, Exec const& exec, Denoiser const& denoiser, timetable const& grid,
       std::tuple<batch_view<Ts>...> x, options<Noise> const& opts, std::span<std::byte> workspace)
-      : run(std::make_index_sequence<blocks>{}, sampler, exec, denoiser, grid, x, opts, workspace) {}
+      : run(std::make_index_sequence<blocks>{}, sampler, exec, denoiser, grid, x, opts, workspace) {
+  }
 
   /// Bytes of workspace for these shapes; the span given to a run must be aligned to 64.
   static std::int64_t workspace_size(std::tuple<batch_view<Ts>...> const& x) {
@@ -160,9 +161,7 @@ class run {
   int stage_index() const noexcept { return stage_; }
   timetable const& grid() const noexcept { return *grid_; }
 
-  progress status() const noexcept {
-    return {step_, end_, evaluations_, nfe_, (*grid_)[step_]};
-  }
+  progress status() const noexcept { return {step_, end_, evaluations_, nfe_, (*grid_)[step_]}; }
 
   template <std::size_t B = 0>
   auto state() const noexcept {
@@ -193,7 +192,8 @@ class run {
     auto const& plan = plan_of<0>();
     std::size_t const index = stage_position();
     stage const& s = plan.stages()[index];
-    bool const ends_step = static_cast<int>(index) + 1 == offsets_[static_cast<std::size_t>(step_ - first_ + 1)];
+    bool const ends_step =
+        static_cast<int>(index) + 1 == offsets_[static_cast<std::size_t>(step_ - first_ + 1)];
     mix_t const m = s.evaluates ? evaluate(s) : mix_t{};
     apply_all(index, m, ends_step, std::make_index_sequence<blocks>{});
     ++stage_;
@@ -210,9 +210,7 @@ class run {
     }
     return {step_ - first_, evaluations_, nfe_, stopped && !done()};
   }
-  result finish() {
-    return finish(no_observer{});
-  }
+  result finish() { return finish(no_observer{}); }
 
   /// Asks the pass for the x0 estimate of every evaluation, as a preview; costs one more write.
   template <std::size_t B = 0>
@@ -220,12 +218,16 @@ class run {
     std::get<B>(previews_) = buffer;
   }
 
-  /// Puts noise back and stands again before step `index`, as q(x_index | x_now) says. `draw` makes
-  /// the variate's address, so each call of a run needs its own.
+  /// Puts noise back and stands again before step `index`, as q(x_index | x_now) says. `draw` names
+  /// the variate and the noise of the steps after it, so each call of a run needs its own.
   void renoise(int index, int draw) {
     detail::require(index >= first_ && index <= step_, "diffx::run::renoise", "index", index,
                     "between the run's first step and its position " + detail::text(step_));
     renoise_all(index, draw, std::make_index_sequence<blocks>{});
+    // Steps that are taken again must not see the noise of the first time: from here on the source
+    // is a fork of the one before.
+    lineage_.push_back(static_cast<std::uint64_t>(draw));
+    follow_lineage();
     step_ = index;
     stage_ = 0;
     history_from_ = index;
@@ -235,7 +237,8 @@ class run {
   }
 
   /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.
-  run fork(std::uint64_t label, std::tuple<batch_view<Ts>...> x, std::span<std::byte> workspace) const {
+  run fork(std::uint64_t label, std::tuple<batch_view<Ts>...> x,
+           std::span<std::byte> workspace) const {
     return fork_blocks(label, x, workspace, std::make_index_sequence<blocks>{});
   }
 
@@ -250,6 +253,7 @@ class run {
     out.put(history_from_);
     for (double t : stored_times_) out.put(t);
     for (double v : memory_) out.put(v);
+    out.put_array(lineage_.data(), static_cast<std::int64_t>(lineage_.size()));
     std::apply([&](auto const&... b) { (write_block(out, b), ...); }, blocks_);
     return out.finish();
   }
@@ -273,6 +277,8 @@ class run {
     }
     for (double& t : stored_times_) t = in.template get<double>();
     for (double& v : memory_) v = in.template get<double>();
+    lineage_ = in.template get_list<std::uint64_t>();
+    follow_lineage();
     std::apply([&](auto&... b) { (read_block(in, b), ...); }, blocks_);
     in.finish();
     step_ = step;
@@ -317,6 +323,7 @@ class run {
         denoiser_(&denoiser),
         grid_(&grid),
         options_(opts),
+        noise_(opts.noise),
         first_(opts.first_step),
         end_(opts.last_step < 0 ? grid.steps() : opts.last_step + 1),
         blocks_(make_blocks<B...>(sampler, denoiser, x, opts, workspace)) {
@@ -325,12 +332,13 @@ class run {
                     "in [0, " + detail::text(grid.steps()) + ")");
     detail::require(end_ > first_ && end_ <= grid.steps(), where, "last_step", end_ - 1,
                     "in [first_step, " + detail::text(grid.steps()) + ")");
-    noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch,
-                       std::get<0>(x).features, grid.steps());
+    noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch, std::get<0>(x).features,
+                       grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
     if (options_.check_finite && !Exec::on_host) {
-      detail::fail("diffx::run: check_finite = true reads the prediction on the host; it must be "
-                   "false with this execution object");
+      detail::fail(
+          "diffx::run: check_finite = true reads the prediction on the host; it must be "
+          "false with this execution object");
     }
     step_ = history_from_ = first_;
     if constexpr (blocks > 1) {
@@ -349,8 +357,8 @@ class run {
                       "at least 0");
       detail::require(view.features >= 1, "diffx::run", "features",
                       static_cast<long long>(view.features), "at least 1 (the shape is empty)");
-      detail::checked_product(detail::checked_product(view.batch, view.features, "batch x features"),
-                              256, "workspace");
+      detail::checked_product(
+          detail::checked_product(view.batch, view.features, "batch x features"), 256, "workspace");
       std::int64_t const size = elements * bytes;
       total += (size + detail::workspace_alignment - 1) / detail::workspace_alignment *
                detail::workspace_alignment;
@@ -394,7 +402,8 @@ class run {
         reinterpret_cast<value_t<B>*>(
             take(block_t<B>::workspace_elements(std::get<B>(x).batch, std::get<B>(x).features) *
                  static_cast<std::int64_t>(sizeof(value_t<B>)))),
-        detail::part<B>(denoiser.prediction), sampler.guidance, opts.noise, static_cast<int>(B))...};
+        detail::part<B>(denoiser.prediction), sampler.guidance, opts.noise,
+        static_cast<int>(B))...};
   }
 
   template <std::size_t B>
@@ -443,7 +452,7 @@ class run {
                                                                        from, end_ - 1},
                   out);
       for (std::size_t k = before; k < out.stages().size(); ++k) {
-        check(out.stages()[k], i);
+        check<std::remove_cvref_t<decltype(solver)>>(out.stages()[k], i);
       }
       offsets.push_back(static_cast<int>(out.stages().size()));
     }
@@ -455,13 +464,23 @@ class run {
   }
 
   // A weight that is not finite would reach every element; the solver or the grid is at fault.
+  template <class Solver>
   void check(stage const& s, int step) const {
+    char const* const undeclared = !s.evaluates && !detail::has_pure_passes<Solver>
+                                       ? "pure_passes = true"
+                                   : s.keeps && Solver::history == 0 ? "history"
+                                   : s.retains && Solver::states < 2 ? "states"
+                                                                     : nullptr;
+    if (undeclared != nullptr) {
+      detail::fail("diffx::run: " + std::string(Solver::name) + " plans a stage at step " +
+                   detail::text(step) + " that needs its member " + undeclared);
+    }
     double sum = s.output + s.hook;
     for (double w : s.state) sum += w;
     for (double w : s.history) sum += w;
     for (noise_term const& n : s.noise) sum += n.weight;
     if (!(sum - sum == 0.0)) {
-      detail::fail("diffx::run: " + std::string(detail::part_t<0, solver_type>::name) +
+      detail::fail("diffx::run: " + std::string(Solver::name) +
                    " has a weight that is not finite at step " + detail::text(step) +
                    " from lambda = " + detail::text((*grid_)[step].lambda) + " to " +
                    detail::text((*grid_)[step + 1].lambda) +
@@ -506,13 +525,16 @@ class run {
         // The newest time is the skipped one, for extrapolation; stored times follow.
         std::array<double, static_cast<std::size_t>(cache_type::depth) + 1> times{};
         times[0] = s.at.t;
-        for (int j = 0; j < stored_; ++j) times[static_cast<std::size_t>(j + 1)] = stored_times_[static_cast<std::size_t>(j)];
-        sampler_->cache.weights(now, std::span<double const>(times.data(), static_cast<std::size_t>(stored_) + 1),
-                                std::span<double>(m.weight.data(), static_cast<std::size_t>(stored_)));
+        for (int j = 0; j < stored_; ++j)
+          times[static_cast<std::size_t>(j + 1)] = stored_times_[static_cast<std::size_t>(j)];
+        sampler_->cache.weights(
+            now, std::span<double const>(times.data(), static_cast<std::size_t>(stored_) + 1),
+            std::span<double>(m.weight.data(), static_cast<std::size_t>(stored_)));
       }
       return m;
     }
-    sampler_->guidance.weights(now, std::span<double>(m.weight.data(), static_cast<std::size_t>(guidance_type::branches)));
+    sampler_->guidance.weights(
+        now, std::span<double>(m.weight.data(), static_cast<std::size_t>(guidance_type::branches)));
     for (int b = 0; b < guidance_type::branches; ++b) {
       if (m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
       query const q{step_, stage_, b, s.at, s.to};
@@ -521,7 +543,8 @@ class run {
     }
     ++evaluations_;
     if constexpr (cache_type::depth > 0) {
-      for (int j = cache_type::depth - 1; j > 0; --j) stored_times_[static_cast<std::size_t>(j)] = stored_times_[static_cast<std::size_t>(j - 1)];
+      for (int j = cache_type::depth - 1; j > 0; --j)
+        stored_times_[static_cast<std::size_t>(j)] = stored_times_[static_cast<std::size_t>(j - 1)];
       stored_times_[0] = s.at.t;
       if (stored_ < cache_type::depth) ++stored_;
     }
@@ -547,15 +570,17 @@ class run {
 
   template <class T>
   void check_finite(batch_view<T> out, int branch) {
-    exec_->for_each_sample(out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
+    exec_->for_each_sample(
+        out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
     for (std::int64_t i = 0; i < out.batch; ++i) {
       if (bad_[static_cast<std::size_t>(i)] == 0) continue;
       detail::fail("diffx::run: the denoiser returned " +
                    detail::text(static_cast<long long>(bad_[static_cast<std::size_t>(i)])) +
-                   " values that are not finite (of " + detail::text(static_cast<long long>(out.features)) +
-                   ") for sample " + detail::text(static_cast<long long>(out.first_sample + i)) +
-                   " in step " + detail::text(step_) + ", evaluation " + detail::text(stage_) +
-                   ", branch " + detail::text(branch) + ", at t = " + detail::text((*grid_)[step_].t));
+                   " values that are not finite (of " +
+                   detail::text(static_cast<long long>(out.features)) + ") for sample " +
+                   detail::text(static_cast<long long>(out.first_sample + i)) + " in step " +
+                   detail::text(step_) + ", evaluation " + detail::text(stage_) + ", branch " +
+                   detail::text(branch) + ", at t = " + detail::text((*grid_)[step_].t));
     }
   }
 
@@ -576,6 +601,12 @@ class run {
                   preview);
     };
     (one(std::get<B>(blocks_), plan_of<B>(), std::get<B>(previews_)), ...);
+  }
+
+  void follow_lineage() {
+    noise_ = options_.noise;
+    for (std::uint64_t label : lineage_) noise_ = noise_.fork(label);
+    std::apply([&](auto&... b) { (b.use_noise(noise_), ...); }, blocks_);
   }
 
   void finish_step() noexcept {
@@ -604,7 +635,7 @@ class run {
   run fork_blocks(std::uint64_t label, std::tuple<batch_view<Ts>...> x,
                   std::span<std::byte> workspace, std::index_sequence<B...>) const {
     options<Noise> opts = options_;
-    opts.noise = options_.noise.fork(label);
+    opts.noise = noise_.fork(label);
     opts.start = start::given;
     run copy(*sampler_, *exec_, *denoiser_, *grid_, x, opts, workspace);
     auto const one = [](auto const& from, auto& to) {
@@ -679,6 +710,8 @@ class run {
   Denoiser const* denoiser_;
   timetable const* grid_;
   options<Noise> options_;
+  Noise noise_;                         // the source in use: that of the options, or a fork of it
+  std::vector<std::uint64_t> lineage_;  // labels of the forks since the start
   int first_, end_;
   int step_ = 0, stage_ = 0, history_from_ = 0;
   int evaluations_ = 0, nfe_ = 0;

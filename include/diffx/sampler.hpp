@@ -1,11 +1,5 @@
 #pragma once
 
-#include <cstddef>
-#include <span>
-#include <tuple>
-#include <type_traits>
-#include <utility>
-
 #include <diffx/cache/none.hpp>
 #include <diffx/concepts/cache.hpp>
 #include <diffx/concepts/denoiser.hpp>
@@ -24,6 +18,12 @@
 #include <diffx/run.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/timetable.hpp>
+
+#include <cstddef>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 
 namespace diffx {
 
@@ -45,7 +45,8 @@ struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>>
 ///
 ///     sampler s{process::vp{}, solver::dpmpp_2m{}, guidance::cfg{3.0}};
 ///     auto const grid = grid::uniform_lambda(s.process, 20);
-///     s.sample(exec::host{}, denoiser, grid, batch_view<float>{out, 16, 784}, options{noise::counted{7}});
+///     s.sample(exec::host{}, denoiser, grid, batch_view<float>{out, 16, 784},
+///     options{noise::counted{7}});
 ///
 /// A sampler is immutable and may be shared by any number of runs and threads.
 template <process_policy Process, class Solver, guidance_policy Guidance = guidance::none,
@@ -57,7 +58,8 @@ struct sampler {
   using cache_type = Cache;
   using search_type = Search;
   static constexpr std::size_t blocks = detail::part_count<Process>;
-  using rules_type = detail::rules<Process, Solver, Guidance, Cache, std::make_index_sequence<blocks>>;
+  using rules_type =
+      detail::rules<Process, Solver, Guidance, Cache, std::make_index_sequence<blocks>>;
   static_assert(sizeof(rules_type) > 0);
 
   Process process{};
@@ -80,7 +82,7 @@ struct sampler {
 
   /// Starts a run in the caller's buffers. Nothing is allocated in the workspace's place later.
   template <class Exec, class Denoiser, class Noise = noise::counted, class... Ts>
-    requires declared_denoiser<Denoiser>
+  requires declared_denoiser<Denoiser>
   auto start(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
              std::tuple<batch_view<Ts>...> x, std::span<std::byte> workspace,
              options<Noise> const& opts = {}) const {
@@ -117,7 +119,8 @@ struct sampler {
     }
   }
 
-  /// Samples with a search strategy; the verifier scores a batch: (batch_view<T const>, span<double>).
+  /// Samples with a search strategy; the verifier scores a batch: (batch_view<T const>,
+  /// span<double>).
   template <class Exec, class Denoiser, class T, class Verifier, class Noise = noise::counted>
   auto sample_best(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
                    batch_view<T> x, Verifier const& verifier,
@@ -128,12 +131,14 @@ struct sampler {
  private:
   template <class Denoiser, std::size_t... B>
   static void check(Denoiser const&, std::index_sequence<B...>) {
-    using prediction_type = std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
+    using prediction_type =
+        std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
     static_assert(
         (sizeof(rule::process_and_prediction_must_fit<detail::part_t<B, Process>,
                                                       detail::part_t<B, prediction_type>>) +
          ... + sizeof(rule::guidance_and_denoiser_must_fit<Guidance, Denoiser>)) > 0);
-    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) > 0);
+    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) >
+                  0);
   }
 };
 

@@ -11,9 +11,9 @@ namespace diffx {
 /// cannot be recovered from them without cancellation. It is +inf at sigma = 0 and -inf at
 /// alpha = 0.
 struct level {
-  double t = 0.0;         // process time in [0, 1]; 0 is data, 1 is noise
-  double alpha = 1.0;     // signal scale
-  double sigma = 0.0;     // noise scale
+  double t = 0.0;      // process time in [0, 1]; 0 is data, 1 is noise
+  double alpha = 1.0;  // signal scale
+  double sigma = 0.0;  // noise scale
   double lambda = std::numeric_limits<double>::infinity();
   double timestep = 0.0;  // what a network trained on discrete indices is told; else equal to t
 

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <diffx/error.hpp>
+#include <diffx/step.hpp>
+
 #include <cmath>
 #include <span>
 #include <utility>
 #include <vector>
-
-#include <diffx/error.hpp>
-#include <diffx/step.hpp>
 
 namespace diffx {
 

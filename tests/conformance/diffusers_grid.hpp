@@ -92,9 +92,6 @@ class settings {
       }
       values_[key] = value;
     }
-    if (values_.contains("trained_betas") && !values_["trained_betas"].is_null()) {
-      unknown(scheduler_, "trained_betas", values_["trained_betas"], "null");
-    }
   }
 
   std::string const& scheduler() const { return scheduler_; }
@@ -187,6 +184,13 @@ inline diffx::level sigma_level(path on, double s, double timestep) {
 
 inline diffx::schedule::alpha_bar_table base_table(settings const& s) {
   int const n = s.integer("num_train_timesteps");
+  if (s.has("trained_betas")) {  // given betas replace the schedule
+    auto const betas = s.all().at("trained_betas").get<std::vector<double>>();
+    if (static_cast<int>(betas.size()) != n) {
+      unknown(s.scheduler(), "num_train_timesteps", n, "the number of trained_betas");
+    }
+    return diffx::schedule::alpha_bar_table::from_betas(betas);
+  }
   std::string const name = s.word("beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2",
                                                     "sigmoid", "exp", "laplace"});
   if (name == "squaredcos_cap_v2") return diffx::schedule::cosine(n);
@@ -264,21 +268,46 @@ inline void finish_single(grid_case& g) {
 
 // ----------------------------------------------------------------- index grids without sigmas
 
-inline std::vector<int> spaced(settings const& s, int n, diffx::grid::points which, int last) {
-  int const train = s.integer("num_train_timesteps");
-  std::string const spacing = s.word("timestep_spacing", {"linspace", "leading", "trailing"});
-  if (spacing == "linspace") {
-    if (n == 1 && which == diffx::grid::points::exact) return {0};  // the lower end of the range
-    return diffx::grid::index::linspace(last, n, which);
+/// The schedulers round products of floating-point numbers, so a value that should be a half goes
+/// to either side of it. Their arithmetic is repeated here; diffx's own grids round exact
+/// fractions.
+inline std::vector<int> rounded_linspace(int last, int n, diffx::grid::points which) {
+  int const count = which == diffx::grid::points::exact ? n : n + 1;
+  if (count == 1) return {0};  // the lower end of the range
+  double const step = static_cast<double>(last - 1) / (count - 1);
+  std::vector<int> out;
+  for (int k = count - 1; static_cast<int>(out.size()) < n; --k) {
+    double const x = k == count - 1 ? last - 1 : k * step;
+    out.push_back(static_cast<int>(std::nearbyint(x)));
   }
+  return out;
+}
+
+/// From `last` down by train / n, while above 0. At most n points.
+inline std::vector<int> rounded_trailing(int last, int train, int n) {
+  double const start = last;
+  double const stride = -static_cast<double>(train) / n;
+  double const step = (start + stride) - start;
+  std::vector<int> out;
+  for (int k = 0; k < n && k < std::ceil(-start / stride); ++k) {
+    out.push_back(static_cast<int>(std::nearbyint(start + k * step)) - 1);
+  }
+  return out;
+}
+
+/// first + k step as the schedulers compute it, exact at the far end.
+inline double evenly(double first, double last, int k, int count) {
+  if (k > 0 && k == count - 1) return last;
+  return count == 1 ? first : k * ((last - first) / (count - 1)) + first;
+}
+
+inline std::vector<int> spaced(settings const& s, int n, diffx::grid::points which, int last) {
+  std::string const spacing = s.word("timestep_spacing", {"linspace", "leading", "trailing"});
+  if (spacing == "linspace") return rounded_linspace(last, n, which);
   if (spacing == "leading") {
     return diffx::grid::index::leading(last, n, s.integer("steps_offset"), which);
   }
-  if (last != train) {
-    unknown(s.scheduler(), "lambda_min_clipped", s.number("lambda_min_clipped"),
-            "-inf with trailing spacing");
-  }
-  return diffx::grid::index::trailing(train, n);
+  return rounded_trailing(last, s.integer("num_train_timesteps"), n);
 }
 
 inline std::vector<int> explicit_timesteps(json const& v) { return v.get<std::vector<int>>(); }
@@ -399,11 +428,13 @@ inline void index_grid(grid_case& g, settings const& s, json const& num_steps, a
   } else {  // LCMScheduler, TCDScheduler
     json const given = args.get("timesteps");
     json const strength_given = args.get("strength");
-    json const origin = name == "TCDScheduler" ? args.get("original_inference_steps") : json();
+    json const origin = args.get("original_inference_steps");
     double const strength = strength_given.is_null() ? 1.0 : strength_given.get<double>();
     s.word("timestep_spacing", {"leading"});
     // TCD takes every training step as the origin when a count is given at the call.
-    int const original = origin.is_null() ? s.integer("original_inference_steps") : train;
+    int const original = origin.is_null()         ? s.integer("original_inference_steps")
+                         : name == "TCDScheduler" ? train
+                                                  : origin.get<int>();
     auto const indices = given.is_null() ? diffx::grid::index::consistency(
                                                train, steps_of(s, num_steps), original, strength)
                                          : explicit_timesteps(given);
@@ -467,12 +498,12 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
         std::reverse(t.begin(), t.end());
       } else {
         auto const all = spacing == "linspace"
-                             ? diffx::grid::index::linspace(last, n + 1)
+                             ? rounded_linspace(last, n + 1, diffx::grid::points::exact)
                              : diffx::grid::index::leading(last, n + 1, s.integer("steps_offset"));
         for (auto i = all.rbegin(); i + 1 != all.rend(); ++i) t.push_back(*i);
       }
     } else {
-      t = reals(single ? diffx::grid::index::linspace(last, n, drop) : spaced(s, n, drop, last));
+      t = reals(single ? rounded_linspace(last, n, drop) : spaced(s, n, drop, last));
     }
   }
 
@@ -480,7 +511,8 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
       s.has("sigma_min") ? s.number("sigma_min") : process.edm_sigma_min(),
       s.has("sigma_max") ? s.number("sigma_max") : process.edm_sigma_max()};
   std::vector<double> v;
-  enum class to_integer { none, round, truncate } how = to_integer::none;
+  // `chop` is of values that the scheduler has to the last digit; others snap before they are cut.
+  enum class to_integer { none, round, truncate, chop } how = to_integer::none;
   bool respaced = true;
   bool const flow = s.flag("use_flow_sigmas");
   if (s.flag("use_karras_sigmas")) {
@@ -503,7 +535,7 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   } else {
     respaced = false;
   }
-  if (respaced && inverse) unknown(name, "use_*_sigmas", true, "false for an inverse run");
+  if (respaced && inverse) std::reverse(v.begin(), v.end());
 
   if (respaced && !(flow && unipc)) {
     for (std::size_t i = 0; i < v.size(); ++i) t[i] = index_at(process, v[i]);
@@ -513,12 +545,12 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
       v[i] = v[i] / (v[i] + 1.0);
       t[i] = v[i] * train;
     }
-    how = to_integer::truncate;
+    how = to_integer::chop;
   } else if (flow) {
     double const tau_min = 1.0 / train;
     if (unipc) {
       for (int i = 0; i < n; ++i) {
-        double const tau = diffx::grid::detail::spread(1.0, tau_min, i, n + 1);
+        double const tau = evenly(1.0, tau_min, i, n + 1);
         if (mu.is_null()) {
           v.push_back(flow_shifted(tau, shift));
         } else {
@@ -534,14 +566,14 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
       if (std::abs(v[0] - 1.0) < 1e-6) v[0] -= 1e-6;
     } else {
       for (int i = n; i > 0; --i) {
-        v.push_back(flow_shifted(1.0 - diffx::grid::detail::spread(1.0, tau_min, i, n + 1), shift));
+        v.push_back(flow_shifted(1.0 - evenly(1.0, tau_min, i, n + 1), shift));
       }
     }
     for (int i = 0; i < n; ++i) {
       auto const k = static_cast<std::size_t>(i);
       t[k] = v[k] * train;
     }
-    how = to_integer::truncate;
+    how = to_integer::chop;
   } else {
     for (double const i : t) v.push_back(sigma_at(*g.table, i));
   }
@@ -549,11 +581,15 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
 
   if (how != to_integer::none) {
     g.unrounded = t;
-    for (double& x : t) x = how == to_integer::round ? rounded(x) : truncated(x);
+    for (double& x : t) {
+      x = how == to_integer::round  ? rounded(x)
+          : how == to_integer::chop ? std::trunc(x)
+                                    : truncated(x);
+    }
   }
 
   if (inverse) {
-    v.push_back(flow ? v.back() : g.table->edm_sigma(last - 1));
+    v.push_back(respaced || flow ? v.back() : g.table->edm_sigma(last - 1));
   } else if (keeps_last) {
     v.push_back(respaced || flow ? v.back() : g.table->edm_sigma(0));
   } else if (s.word("final_sigmas_type", {"zero", "sigma_min"}) == "zero") {
@@ -627,7 +663,12 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
     };
     bool respaced = true;
     bool round = false;
-    if (s.flag("use_karras_sigmas")) {
+    bool const any = s.flag("use_karras_sigmas") || s.flag("use_exponential_sigmas") ||
+                     s.flag("use_beta_sigmas");
+    if (n == 1 && any) {  // one timestep has no range
+      v = {range().max};
+      round = (kdpm2 || kdpm2_a) && s.flag("use_karras_sigmas");
+    } else if (s.flag("use_karras_sigmas")) {
       v = sigma::karras(n, range());
       round = kdpm2 || kdpm2_a;
     } else if (s.flag("use_exponential_sigmas")) {
@@ -676,7 +717,8 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
       }
       // Geometric mean with the next sigma, or with the ancestral sigma_down towards it.
       double const next = v[i + 1];
-      // The difference cancels where the sigmas are far apart, so its order of operations is theirs.
+      // The difference cancels where the sigmas are far apart, so its order of operations is
+      // theirs.
       double const up = std::sqrt(next * next * (v[i] * v[i] - next * next) / (v[i] * v[i]));
       double const down = kdpm2_a ? std::sqrt(next * next - up * up) : next;
       double const middle = std::exp(0.5 * (std::log(v[i]) + std::log(down)));
@@ -719,6 +761,7 @@ inline void edm_grid(grid_case& g, settings const& s, json const& num_steps, arg
     int const n = steps_of(s, num_steps);
     v = karras ? sigma::karras(n, range, s.number("rho")) : sigma::exponential(n, range);
   }
+  if (!karras && v.size() == 1) v[0] = range.min;  // these rise from sigma_min and are turned over
   for (double const x : v) {
     g.timesteps.push_back(name == "CosineDPMSolverMultistepScheduler"
                               ? std::atan(x) * 2.0 / std::numbers::pi
@@ -859,7 +902,7 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
   if (name == "UnCLIPScheduler") {
     s.word("beta_schedule", {"squaredcos_cap_v2"});
     g.table = diffx::schedule::cosine(s.integer("num_train_timesteps"));
-    auto const indices = diffx::grid::index::linspace(g.table->size(), n);
+    auto const indices = rounded_linspace(g.table->size(), n, diffx::grid::points::exact);
     finish_indices(g, s, indices, next_of(indices));
   } else if (name == "ConsistencyDecoderScheduler") {
     if (n != 2) unknown(name, "num_steps", n, "2");
@@ -870,6 +913,9 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
   } else if (name == "IPNDMScheduler") {
     // sigma = sin^2(pi u / 2) with u from 1 to 0; the model is told the angle, in units of pi / 2.
     std::vector<diffx::level> points;
+    if (s.has("trained_betas")) {
+      unknown(name, "trained_betas", s.all().at("trained_betas"), "null");
+    }
     for (int k = 0; k <= n; ++k) {
       double const root =
           std::sin(0.5 * std::numbers::pi * diffx::grid::detail::spread(1, 0, k, n + 1));

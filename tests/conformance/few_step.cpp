@@ -26,15 +26,14 @@
 #include <diffx/solver/scm.hpp>
 #include <diffx/solver/tcd.hpp>
 
+#include "diffusers_grid.hpp"
+#include "harness.hpp"
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "diffusers_grid.hpp"
-#include "harness.hpp"
 
 namespace conformance {
 namespace {
@@ -119,7 +118,15 @@ std::string prediction_type(json const& config) {
 
 any_prediction discrete_prediction(json const& config, bool samples) {
   std::string const type = prediction_type(config);
-  if (type == "epsilon") return predicted(prediction::eps{});
+  if (type == "epsilon") {
+    auto p = predicted(prediction::eps{});
+    // Without signal, noise says of x0 no more than its sign, which is all that a clip leaves.
+    p.form = [](frame f, level at) {
+      if (at.alpha == 0.0) at.alpha = 0x1p-60;
+      return prediction::eps{}.to(f, at);
+    };
+    return p;
+  }
   if (type == "v_prediction") return predicted(prediction::v{});
   if (type == "sample" && samples) return predicted(prediction::x0{});
   unsupported("prediction_type = " + type);
@@ -205,11 +212,11 @@ setup pndm_setup(json const& c, grid_case const& g) {
   double const t = static_cast<double>(train);
   setup s;
   s.prediction = discrete_prediction(c.at("config"), false);
-  s.plan = config.at("skip_prk_steps").get<bool>()
-               ? pndm_plan<solver::pndm_start::plms>(c.at("config"), process, stride / t,
-                                                     stride / 2 / t)
-               : pndm_plan<solver::pndm_start::runge_kutta>(c.at("config"), process, stride / t,
-                                                            stride / 2 / t);
+  s.plan =
+      config.at("skip_prk_steps").get<bool>()
+          ? pndm_plan<solver::pndm_start::plms>(c.at("config"), process, stride / t, stride / 2 / t)
+          : pndm_plan<solver::pndm_start::runge_kutta>(c.at("config"), process, stride / t,
+                                                       stride / 2 / t);
   for (diffx::step const& step : g.steps) s.levels.push_back(process.at_index(step.from.timestep));
   bool const clean = config.at("set_alpha_to_one").get<bool>();
   s.levels.push_back(clean ? process.at(0.0) : process.at_index(0.0));
@@ -235,11 +242,20 @@ setup lms_setup(json const& c, grid_case const& g) {
   }
   auto const start = solver::lms_start::as_published;
   switch (order) {
-    case 1: s.plan = planned(solver::lms<1>{start}); break;
-    case 2: s.plan = planned(solver::lms<2>{start}); break;
-    case 3: s.plan = planned(solver::lms<3>{start}); break;
-    case 4: s.plan = planned(solver::lms<4>{start}); break;
-    default: unsupported("step_args.order = " + std::to_string(order));
+    case 1:
+      s.plan = planned(solver::lms<1>{start});
+      break;
+    case 2:
+      s.plan = planned(solver::lms<2>{start});
+      break;
+    case 3:
+      s.plan = planned(solver::lms<3>{start});
+      break;
+    case 4:
+      s.plan = planned(solver::lms<4>{start});
+      break;
+    default:
+      unsupported("step_args.order = " + std::to_string(order));
   }
   s.levels = chained(g);
   noise_to(s, s.levels[static_cast<std::size_t>(start_of(c))]);
@@ -252,8 +268,8 @@ setup consistency_setup(grid_case const& g, json const& config) {
   setup s;
   s.prediction = predicted(
       prediction::consistency{config.value("sigma_data", 0.5), config.value("sigma_min", 0.002)});
-  s.plan = planned(
-      solver::consistency{config.value("sigma_min", 0.002), config.value("s_noise", 1.0)});
+  s.plan =
+      planned(solver::consistency{config.value("sigma_min", 0.002), config.value("s_noise", 1.0)});
   s.levels = chained(g);
   return s;
 }
@@ -403,11 +419,16 @@ void sde_ve(json const& c, report& r, grid_case const& g) {
   double const snr = c.at("config").value("snr", 0.15);
   int const corrections = c.at("config").value("correct_steps", 1);
   switch (corrections) {
-    case 0: return ve_case<T, 0>(c, r, g, snr, levels);
-    case 1: return ve_case<T, 1>(c, r, g, snr, levels);
-    case 2: return ve_case<T, 2>(c, r, g, snr, levels);
-    case 3: return ve_case<T, 3>(c, r, g, snr, levels);
-    default: unsupported("correct_steps = " + std::to_string(corrections));
+    case 0:
+      return ve_case<T, 0>(c, r, g, snr, levels);
+    case 1:
+      return ve_case<T, 1>(c, r, g, snr, levels);
+    case 2:
+      return ve_case<T, 2>(c, r, g, snr, levels);
+    case 3:
+      return ve_case<T, 3>(c, r, g, snr, levels);
+    default:
+      unsupported("correct_steps = " + std::to_string(corrections));
   }
 }
 
@@ -477,8 +498,7 @@ bool family(json const& c, report& r) {
     auto const g = grid();
     auto const s = noised(consistency_setup(g, g.config), g);
     if (g.config.value("clip_denoised", true)) {
-      run_case<T, frame::x0, 1>(c, r, g, s,
-                                diffx::guidance::clip_x0{diffx::guidance::none{}, 1.0});
+      run_case<T, frame::x0, 1>(c, r, g, s, diffx::guidance::clip_x0{diffx::guidance::none{}, 1.0});
     } else {
       run_case<T, frame::x0, 1>(c, r, g, s);
     }

@@ -3,21 +3,20 @@
 // What every golden case needs: the dummy inputs, the models, the numbered noise, the loop and the
 // comparison. The formulas are those of the golden files' own description.
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <functional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/noise.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/sampler.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace conformance {
 
@@ -108,7 +107,7 @@ struct report {
   bool is_float = false;
   double tolerance = 0.0;  // relative to the case's max_abs, as the files' description says
   double scale = 1.0;
-  double worst = 0.0;      // largest deviation over (tolerance * scale)
+  double worst = 0.0;  // largest deviation over (tolerance * scale)
   int compared = 0;
   std::string first_failure;
 
@@ -117,8 +116,8 @@ struct report {
     r.id = c.at("id").get<std::string>();
     r.is_float = is_float;
     r.scale = std::max(1e-300, c.at("final").at("max_abs").get<double>());
-    double const rounding = c.contains("rounding") && !c["rounding"].is_null()
-                                ? c["rounding"].get<double>() : 0.0;
+    double const rounding =
+        c.contains("rounding") && !c["rounding"].is_null() ? c["rounding"].get<double>() : 0.0;
     double f32 = 0.0;
     if (c.contains("f32") && c["f32"].is_object() && c["f32"].contains("max_rel_dev") &&
         !c["f32"]["max_rel_dev"].is_null()) {
@@ -157,8 +156,8 @@ struct report {
     }
     for (std::size_t i = 0; i < got.size(); ++i) {
       ++compared;
-      double const w = want[i].is_string() ? (want[i] == "inf" ? INFINITY : -INFINITY)
-                                           : want[i].get<double>();
+      double const w =
+          want[i].is_string() ? (want[i] == "inf" ? INFINITY : -INFINITY) : want[i].get<double>();
       bool const same = got[i] == w || std::fabs(got[i] - w) <= relative * std::fabs(w) + absolute;
       if (!same) {
         fail(what + "[" + std::to_string(i) + "]: got " + diffx::detail::text(got[i]) + ", want " +
@@ -307,7 +306,8 @@ class settings {
   double number(std::string const& key, double fallback) {
     if (!has(key)) return fallback;
     json const& v = config_[key];
-    if (v.is_string()) return v == "inf" ? INFINITY : v == "-inf" ? -INFINITY : std::stod(v.get<std::string>());
+    if (v.is_string())
+      return v == "inf" ? INFINITY : v == "-inf" ? -INFINITY : std::stod(v.get<std::string>());
     return v.get<double>();
   }
   /// Keys that make no difference to this family.

@@ -1,15 +1,14 @@
 // diffx_conformance DIR...: runs every golden case found in the folders (and their folders
 // `continuous/` and file `tables.json`) and compares it with the library.
 
+#include "canon.hpp"
+#include "harness.hpp"
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include "canon.hpp"
-#include "harness.hpp"
 
 namespace {
 
@@ -44,8 +43,8 @@ void run_case(json const& c, bool is_table, totals& sum) {
         if (!conformance::tables_case(c, r)) r.fail("unknown kind of table");
       } else {
         r = report::of(c, is_float);
-        bool const known = conformance::one_step_case(c, r) || conformance::exponential_case(c, r) ||
-                           conformance::few_step_case(c, r);
+        bool const known = conformance::one_step_case(c, r) ||
+                           conformance::exponential_case(c, r) || conformance::few_step_case(c, r);
         if (!known) r.fail("unknown scheduler " + c.at("scheduler").get<std::string>());
       }
     } catch (std::exception const& e) {

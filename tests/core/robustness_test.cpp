@@ -1,12 +1,5 @@
 // Faults at every point, bad input, and what a run costs: allocations and passes.
 
-#include <doctest/doctest.h>
-
-#include <cstdlib>
-#include <new>
-#include <string>
-#include <vector>
-
 #include <diffx/cache/every_n.hpp>
 #include <diffx/exec/threads.hpp>
 #include <diffx/guidance/cfg.hpp>
@@ -17,6 +10,11 @@
 #include <diffx/solver/heun.hpp>
 
 #include "../support/compositions.hpp"
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <new>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -188,21 +186,27 @@ TEST_CASE("a denoiser that throws leaves a run that goes on from there") {
 TEST_CASE("an observer that throws passes through") {
   auto const s = sampler{test::vp_process{}, solver::ddim{}};
   std::vector<double> x(6);
-  CHECK_THROWS_AS(s.sample(exec::host{}, test::wavy{}, test::lambda_grid(4),
-                           batch_view<double>{x.data(), 2, 3}, options{},
-                           [](progress const&) { throw 7; }),
-                  int);
+  CHECK_THROWS_AS(
+      s.sample(exec::host{}, test::wavy{}, test::lambda_grid(4), batch_view<double>{x.data(), 2, 3},
+               options{}, [](progress const&) { throw 7; }),
+      int);
 }
 
 TEST_CASE("an exception on a worker thread arrives on the caller's") {
   exec::threads const four(4);
   for (int k = 0; k < 4; ++k) {
-    CHECK_THROWS_AS(four.for_each_sample(8, [&](std::int64_t i) { if (i == 2 * k) throw error("x"); }),
+    CHECK_THROWS_AS(four.for_each_sample(8,
+                                         [&](std::int64_t i) {
+                                           if (i == 2 * k) throw error("x");
+                                         }),
                     error);
   }
   int sum = 0;
   std::mutex m;
-  four.for_each_sample(8, [&](std::int64_t i) { std::lock_guard l(m); sum += static_cast<int>(i); });
+  four.for_each_sample(8, [&](std::int64_t i) {
+    std::lock_guard l(m);
+    sum += static_cast<int>(i);
+  });
   CHECK(sum == 28);
 }
 
@@ -216,7 +220,8 @@ TEST_CASE("NaN from the denoiser is reported with its step, sample and branch") 
   options<noise::counted> opts;
   opts.check_finite = true;
   auto const text = message_of([&] {
-    s.sample(exec::host{}, network, test::lambda_grid(4), batch_view<float>{x.data(), 2, 3, 10}, opts);
+    s.sample(exec::host{}, network, test::lambda_grid(4), batch_view<float>{x.data(), 2, 3, 10},
+             opts);
   });
   CHECK(contains(text, "step 2"));
   CHECK(contains(text, "sample 11"));
@@ -285,7 +290,8 @@ TEST_CASE("bad arguments are refused before the first call, with name, value and
     });
   };
   test::vp_process const p;
-  CHECK(contains(message(sampler{p, solver::ddim{.eta = 1.5}}, grid), "eta = 1.5, must be in [0, 1]"));
+  CHECK(contains(message(sampler{p, solver::ddim{.eta = 1.5}}, grid),
+                 "eta = 1.5, must be in [0, 1]"));
   CHECK(contains(message(sampler{p, solver::ddim{.eta = NAN}}, grid), "eta = nan"));
   CHECK(contains(message(sampler{p, solver::ddim{}, guidance::cfg{NAN}}, grid),
                  "guidance_scale = nan, must be finite"));
@@ -323,8 +329,8 @@ TEST_CASE("searches keep the best and refuse nonsense") {
     }
   };
   auto const best = [&](int n) {
-    auto const s = sampler{p, solver::ddim{.eta = 1.0}, guidance::none{}, cache::none{},
-                           search::best_of_n{n}};
+    auto const s =
+        sampler{p, solver::ddim{.eta = 1.0}, guidance::none{}, cache::none{}, search::best_of_n{n}};
     return s.sample_best(exec::host{}, test::wavy{}, grid, v, mean);
   };
   auto const one = best(1);
@@ -360,5 +366,6 @@ TEST_CASE("searches keep the best and refuse nonsense") {
   CHECK(contains(message_of([&] { zero({.cosine = 1.0}); }), "cosine = 1, must be in (-1, 1)"));
   auto const nan = [](batch_view<double const>, std::span<double> s) { s[1] = NAN; };
   auto const s = sampler{p, solver::ddim{}, guidance::none{}, cache::none{}, search::best_of_n{2}};
-  CHECK(contains(message_of([&] { s.sample_best(exec::host{}, test::wavy{}, grid, v, nan); }), "row 1"));
+  CHECK(contains(message_of([&] { s.sample_best(exec::host{}, test::wavy{}, grid, v, nan); }),
+                 "row 1"));
 }

@@ -1,11 +1,5 @@
 // What every run promises, whatever its policies: reproducibility, forks, checkpoints, counts.
 
-#include <doctest/doctest.h>
-
-#include <numeric>
-#include <tuple>
-#include <vector>
-
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/taylor.hpp>
 #include <diffx/exec/threads.hpp>
@@ -20,6 +14,10 @@
 #include <diffx/solver/product.hpp>
 
 #include "../support/compositions.hpp"
+#include <doctest/doctest.h>
+#include <numeric>
+#include <tuple>
+#include <vector>
 
 using namespace diffx;
 
@@ -243,7 +241,8 @@ TEST_CASE("NFE counts network calls: branches, intervals and caches") {
 TEST_CASE("cfg at its neutral scales gives one branch bit for bit") {
   test::vp_process const p;
   auto const conditional = sample(sampler{p, solver::dpmpp_2m{}}, 2);
-  CHECK(test::same_bits(conditional, sample(sampler{p, solver::dpmpp_2m{}, guidance::cfg{1.0}}, 2)));
+  CHECK(
+      test::same_bits(conditional, sample(sampler{p, solver::dpmpp_2m{}, guidance::cfg{1.0}}, 2)));
   CHECK(test::same_bits(
       conditional,
       sample(sampler{p, solver::dpmpp_2m{}, guidance::rescale{guidance::cfg{1.0}, 0.7}}, 2)));
@@ -253,8 +252,8 @@ TEST_CASE("cfg at its neutral scales gives one branch bit for bit") {
 
 TEST_CASE("rescale gives the guided prediction the deviation of the conditional one") {
   // One DDIM step with phi = 1: x' = a x + b p, so p is recovered from x'.
-  auto const s = sampler{test::vp_process{}, solver::ddim{},
-                         guidance::rescale{guidance::cfg{4.0}, 1.0}};
+  auto const s =
+      sampler{test::vp_process{}, solver::ddim{}, guidance::rescale{guidance::cfg{4.0}, 1.0}};
   auto const grid = test::lambda_grid(1);
   std::vector<double> x(2 * 50), before;
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(1.7 * static_cast<double>(i));
@@ -290,21 +289,24 @@ TEST_CASE("two blocks on one clock are two runs with the same calls") {
   // A network that treats both blocks as `wavy` does: then each block must be the run of its own.
   struct pair_network {
     prediction::eps prediction{};
-    void operator()(exec::host const& e, std::tuple<batch_view<float const>, batch_view<double const>> x,
-                    query const& q, std::tuple<batch_view<float>, batch_view<double>> out) const {
+    void operator()(exec::host const& e,
+                    std::tuple<batch_view<float const>, batch_view<double const>> x, query const& q,
+                    std::tuple<batch_view<float>, batch_view<double>> out) const {
       test::wavy{}(e, std::get<0>(x), q, std::get<0>(out));
       test::wavy{}(e, std::get<1>(x), q, std::get<1>(out));
     }
   };
   test::vp_process const p;
-  auto const both = sampler{process::product{std::tuple{p, p}},
-                            solver::product{std::tuple{solver::ddim{.eta = 0.7}, solver::dpmpp_2m{}}}};
+  auto const both =
+      sampler{process::product{std::tuple{p, p}},
+              solver::product{std::tuple{solver::ddim{.eta = 0.7}, solver::dpmpp_2m{}}}};
   auto const grid = test::lambda_grid(8);
   std::vector<float> a(4 * 6), a1(4 * 6);
   std::vector<double> b(4 * 3), b1(4 * 3);
-  auto const r = both.sample(exec::host{}, pair_network{}, grid,
-                             std::tuple{batch_view<float>{a.data(), 4, 6}, batch_view<double>{b.data(), 4, 3}},
-                             options{noise::counted{4}});
+  auto const r =
+      both.sample(exec::host{}, pair_network{}, grid,
+                  std::tuple{batch_view<float>{a.data(), 4, 6}, batch_view<double>{b.data(), 4, 3}},
+                  options{noise::counted{4}});
   CHECK(r.nfe == 8);
   sampler{p, solver::ddim{.eta = 0.7}}.sample(exec::host{}, test::wavy{}, grid,
                                               batch_view<float>{a1.data(), 4, 6},
@@ -332,13 +334,56 @@ TEST_CASE("renoise puts the run back on an earlier level") {
   CHECK(r.step() == 2);
   // q(x_2 | x_4): mean alpha_2 / alpha_4 x, variance by subtraction; n = 4000 sees 10 %.
   double const keep = grid[2].alpha / grid[4].alpha;
-  double const variance = grid[2].sigma * grid[2].sigma - keep * keep * grid[4].sigma * grid[4].sigma;
+  double const variance =
+      grid[2].sigma * grid[2].sigma - keep * keep * grid[4].sigma * grid[4].sigma;
   double sum = 0.0;
   for (std::size_t i = 0; i < x.size(); ++i) sum += std::pow(x[i] - keep * before[i], 2);
   CHECK(sum / 4000 == doctest::Approx(variance).epsilon(0.12));
   auto const rest = r.finish();
   CHECK(rest.nfe == 8);
   CHECK_THROWS_WITH_AS(r.renoise(7, 2), doctest::Contains("index = 7"), error);
+}
+
+TEST_CASE("steps taken again after renoise see noise of their own, also after a resume") {
+  auto const s = sampler{test::vp_process{}, solver::ddim{.eta = 1.0}};
+  auto const grid = test::lambda_grid(4);
+  test::wavy const network;
+  exec::host const host;
+  std::vector<double> x(4), y(4);
+  batch_view<double> const v{x.data(), 1, 4}, w{y.data(), 1, 4};
+  options<noise::counted> const opts{noise::counted{3}};
+  detail::workspace const memory(s.workspace_size(host, network, v)),
+      other(s.workspace_size(host, network, v));
+  auto r = s.start(host, network, grid, v, memory.span(), opts);
+  for (int visit = 1; visit <= 2; ++visit) {
+    r.advance();
+    r.advance();
+    r.renoise(1, visit);
+  }
+  auto const saved = r.checkpoint();
+  r.finish();
+  auto resumed = s.start(host, network, grid, w, other.span(), opts);
+  resumed.resume(saved);
+  resumed.finish();
+  CHECK(test::same_bits(x, y));
+  // Without the fork, step 1 would add the same variate on every visit.
+  std::vector<double> first(4), second(4);
+  noise::counted{3}.fork(1).fill({1, 0}, 0, 0, 4, first.data());
+  noise::counted{3}.fork(1).fork(2).fill({1, 0}, 0, 0, 4, second.data());
+  CHECK_FALSE(test::same_bits(first, second));
+}
+
+TEST_CASE("a solver that plans what it does not declare is refused") {
+  struct forgets : solver::ddim {
+    void plan(plan_context<test::vp_process> const& c, diffx::plan& out) const {
+      out.pass(c.from(), c.to()).state[0] = 1.0;
+    }
+  };
+  auto const s = sampler{test::vp_process{}, forgets{}};
+  std::vector<double> x(2);
+  CHECK_THROWS_WITH_AS(s.sample(exec::host{}, test::wavy{}, test::lambda_grid(2),
+                                batch_view<double>{x.data(), 1, 2}),
+                       doctest::Contains("pure_passes"), error);
 }
 
 TEST_CASE("the preview is the x0 estimate of the evaluation") {
@@ -374,7 +419,7 @@ TEST_CASE("a run may begin and end anywhere on its timetable") {
 TEST_CASE("an empty batch does nothing") {
   auto const s = sampler{test::vp_process{}, solver::ddim{.eta = 1.0}};
   float none = 0;
-  auto const r = s.sample(exec::host{}, test::wavy{}, test::lambda_grid(3),
-                          batch_view<float>{&none, 0, 5});
+  auto const r =
+      s.sample(exec::host{}, test::wavy{}, test::lambda_grid(3), batch_view<float>{&none, 0, 5});
   CHECK(r.steps == 3);
 }

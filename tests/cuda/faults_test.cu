@@ -2,14 +2,6 @@
 // with a stand-in for the runtime, so that it runs without a device.
 
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include <doctest/doctest.h>
-
-#include <cstddef>
-#include <span>
-#include <string>
-
-#include <cuda_runtime_api.h>
-
 #include <diffx/cache/every_n.hpp>
 #include <diffx/exec/cuda.cuh>
 #include <diffx/guidance/cfg.hpp>
@@ -19,8 +11,14 @@
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/heun.hpp>
 
+#include <cuda_runtime_api.h>
+
 #include "../support/levels.hpp"
 #include "fake_runtime.hpp"
+#include <cstddef>
+#include <doctest/doctest.h>
+#include <span>
+#include <string>
 
 namespace {
 
@@ -90,9 +88,9 @@ outcome go(Sampler const& s, fake::fault kind, int point) {
   diffx::batch_view<float> const view{static_cast<float*>(device.x), batch, features, 0};
   fake::arm(kind, point);
   try {
-    auto r = s.start(exec, network, grid, view,
-                     std::span(static_cast<std::byte*>(device.workspace),
-                               static_cast<std::size_t>(size)));
+    auto r = s.start(
+        exec, network, grid, view,
+        std::span(static_cast<std::byte*>(device.workspace), static_cast<std::size_t>(size)));
     o.step = 0;
     o.calls_until[0] = fake::calls();
     try {
@@ -142,7 +140,7 @@ void check(Sampler const& s) {
       CHECK(contains(o.message, k < wait ? "launch of a " : "wait"));
       CHECK(contains(o.message, k < wait ? "cudaErrorLaunchOutOfResources" : "cudaErrorUnknown"));
       CHECK(o.step == complete(k));
-      CHECK(o.calls == k + 1);  // nothing is launched after it
+      CHECK(o.calls == k + 1);                      // nothing is launched after it
       CHECK(cudaPeekAtLastError() == cudaSuccess);  // read, and not left for somebody else
     }
     if (k < wait) {

@@ -1,6 +1,8 @@
 # What the compiler makes of the fused pass, without a device: no kernel of SOURCE spills a register
 # or keeps anything in local memory, and whole groups of four go through 128-bit loads and stores.
-#   COMPILER SOURCE INCLUDES OUTPUT ARCHITECTURES [CUOBJDUMP]
+#   COMPILER SOURCE INCLUDES OUTPUT ARCHITECTURES [CUOBJDUMP]   (lists separated by commas)
+string(REPLACE "," ";" INCLUDES "${INCLUDES}")
+string(REPLACE "," ";" ARCHITECTURES "${ARCHITECTURES}")
 list(TRANSFORM INCLUDES PREPEND -I)
 file(MAKE_DIRECTORY ${OUTPUT})
 foreach(architecture IN LISTS ARCHITECTURES)

@@ -1,12 +1,6 @@
 // The loop on the device: every shape of the fused pass compiles and links; where there is a
 // device, its samples are compared with the host's.
 
-#include <cmath>
-#include <vector>
-
-#include <cuda_runtime_api.h>
-#include <doctest/doctest.h>
-
 #include <diffx/cache/every_n.hpp>
 #include <diffx/exec/cuda.cuh>
 #include <diffx/exec/host.hpp>
@@ -19,7 +13,12 @@
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/heun.hpp>
 
+#include <cuda_runtime_api.h>
+
 #include "../support/levels.hpp"
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
 
 namespace {
 
@@ -74,7 +73,8 @@ void compare(Sampler const& s) {
   ok(cudaMemcpy(back.data(), x, back.size() * sizeof(float), cudaMemcpyDeviceToHost));
   double worst = 0.0, largest = 0.0;
   for (std::size_t i = 0; i < back.size(); ++i) {
-    worst = std::fmax(worst, std::fabs(static_cast<double>(host[i]) - static_cast<double>(back[i])));
+    worst =
+        std::fmax(worst, std::fabs(static_cast<double>(host[i]) - static_cast<double>(back[i])));
     largest = std::fmax(largest, std::fabs(static_cast<double>(host[i])));
   }
   // Host builds without fused multiply-add round every product: C N eps with C = 4, N = 10.
@@ -94,6 +94,7 @@ TEST_CASE("host and device give the same samples") {
   compare(diffx::sampler{p, diffx::solver::heun{}});
   compare(diffx::sampler{p, diffx::solver::ddim{},
                          diffx::guidance::rescale{diffx::guidance::cfg{2.0}, 0.7}});
-  compare(diffx::sampler{p, diffx::solver::ddim{}, diffx::guidance::clip_x0{diffx::guidance::none{}},
+  compare(diffx::sampler{p, diffx::solver::ddim{},
+                         diffx::guidance::clip_x0{diffx::guidance::none{}},
                          diffx::cache::every_n<2>{}});
 }

@@ -1,16 +1,6 @@
 // Thrust's CUDA system through an explicit policy on a stream, in device memory; its host system
 // beside it, in the same source.
 
-#include <cmath>
-#include <cstddef>
-#include <span>
-#include <vector>
-
-#include <cuda_runtime_api.h>
-#include <doctest/doctest.h>
-#include <thrust/system/cpp/execution_policy.h>
-#include <thrust/system/cuda/execution_policy.h>
-
 #include <diffx/exec/host.hpp>
 #include <diffx/exec/thrust.hpp>
 #include <diffx/guidance/cfg.hpp>
@@ -20,7 +10,16 @@
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 
+#include <cuda_runtime_api.h>
+#include <thrust/system/cpp/execution_policy.h>
+#include <thrust/system/cuda/execution_policy.h>
+
 #include "../support/levels.hpp"
+#include <cmath>
+#include <cstddef>
+#include <doctest/doctest.h>
+#include <span>
+#include <vector>
 
 namespace {
 

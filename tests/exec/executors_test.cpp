@@ -1,9 +1,8 @@
 // Every executor of this machine's processors gives the bits of one thread, and what is thrown on
 // any of their threads arrives on the caller's.
 
-#include <doctest/doctest.h>
-
 #include <atomic>
+#include <doctest/doctest.h>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -68,8 +67,7 @@ void for_each_composition(F const& f) {
   f(sampler{p, solver::ddim{.eta = 0.5}, guidance::cfg{2.5}});
   f(sampler{p, solver::dpmpp_2m{}, guidance::rescale{guidance::cfg{2.5}, 0.7}});
   f(sampler{p, solver::ddim{}, guidance::clip_x0{guidance::cfg{2.5}, 0.8}});
-  f(sampler{p, solver::ddim{.eta = 1.0},
-            guidance::dynamic_threshold{guidance::none{}, 0.9, 1.5}});
+  f(sampler{p, solver::ddim{.eta = 1.0}, guidance::dynamic_threshold{guidance::none{}, 0.9, 1.5}});
   f(sampler{p, solver::ddim{.eta = 1.0}, guidance::cfg{2.5}, cache::every_n<2>{}});
   f(sampler{p, solver::ddim{}, guidance::cfg{1.5}, cache::taylor<3, 2>{}});
 }
@@ -78,8 +76,7 @@ template <class Sampler, class Exec>
 std::vector<float> sample(Sampler const& s, Exec const& exec, std::uint64_t seed = 5) {
   std::vector<float> x(static_cast<std::size_t>(batch * features), NAN);
   s.sample(exec, test::wavy{}, test::lambda_grid(5),
-           batch_view<float>{x.data(), batch, features, 3},
-           options{.noise = noise::counted{seed}});
+           batch_view<float>{x.data(), batch, features, 3}, options{.noise = noise::counted{seed}});
   return x;
 }
 
@@ -156,7 +153,8 @@ TEST_CASE("a network that throws on an executor's thread leaves a run that goes 
   });
 }
 
-TEST_CASE("an element function that throws: the exception arrives unchanged, the executor works on") {
+TEST_CASE(
+    "an element function that throws: the exception arrives unchanged, the executor works on") {
   for_each_executor([](std::string const& name, auto const& exec) {
     CAPTURE(name);
     auto const s = sampler{test::vp_process{}, solver::ddim{.eta = 1.0}};

@@ -1,6 +1,6 @@
 // expected-error: guidance needs a null branch
-#include <diffx/guidance/cfg.hpp>
 #include <diffx/exec/host.hpp>
+#include <diffx/guidance/cfg.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
 

@@ -1,6 +1,6 @@
 // expected-error: where an eps or score prediction says nothing about x0
-#include <diffx/prediction/v.hpp>
 #include <diffx/exec/host.hpp>
+#include <diffx/prediction/v.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
 

@@ -1,7 +1,7 @@
 // expected-error: call sample_best with a verifier
-#include <diffx/search/best_of_n.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/sampler.hpp>
+#include <diffx/search/best_of_n.hpp>
 #include <diffx/solver/ddim.hpp>
 
 #include "../support/compositions.hpp"

@@ -14,6 +14,5 @@ int main() {
   auto const network = diffx::denoiser::predicts<diffx::prediction::eps>(f);
 #endif
   diffx::sampler const s{test::vp_process{}, diffx::solver::ddim{}};
-  s.sample(diffx::exec::host{}, network, test::lambda_grid(2),
-           diffx::batch_view<float>{&x, 1, 1});
+  s.sample(diffx::exec::host{}, network, test::lambda_grid(2), diffx::batch_view<float>{&x, 1, 1});
 }

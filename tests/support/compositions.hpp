@@ -1,15 +1,14 @@
 #pragma once
 
-#include <cstdint>
-#include <cstring>
-#include <vector>
-
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/prediction/eps.hpp>
 #include <diffx/sampler.hpp>
 
 #include "levels.hpp"
+#include <cstdint>
+#include <cstring>
+#include <vector>
 
 namespace test {
 
@@ -19,8 +18,8 @@ struct wavy {
   static constexpr int branches = 3;
   diffx::prediction::eps prediction{};
   int* calls = nullptr;
-  int throw_at = -1;   // call that throws
-  int nan_at = -1;     // call that writes a NaN
+  int throw_at = -1;  // call that throws
+  int nan_at = -1;    // call that writes a NaN
 
   template <class Exec, class T>
   void operator()(Exec const&, diffx::batch_view<T const> x, diffx::query const& q,

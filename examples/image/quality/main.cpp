@@ -5,16 +5,6 @@
 // and for the 10,000 real test pictures. Labels are judged by the same classifier, which is right
 // on about 90 % of real pictures.
 
-#include <charconv>
-#include <chrono>
-#include <cmath>
-#include <cstdio>
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include <Eigen/Dense>
-
 #include <diffx/denoiser/eigen/classifier.hpp>
 #include <diffx/denoiser/eigen/unet.hpp>
 #include <diffx/exec/threads.hpp>
@@ -23,6 +13,14 @@
 
 #include "../compositions.hpp"
 #include "../sheet.hpp"
+#include <Eigen/Dense>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -42,7 +40,8 @@ double frechet_distance(gaussian_fit const& a, gaussian_fit const& b) {
   matrix const root = ea.eigenvectors() * roots.asDiagonal() * ea.eigenvectors().transpose();
   Eigen::SelfAdjointEigenSolver<matrix> const product(root * b.covariance * root);
   double const cross = product.eigenvalues().cwiseMax(0.0).cwiseSqrt().sum();
-  return (a.mean - b.mean).squaredNorm() + a.covariance.trace() + b.covariance.trace() - 2.0 * cross;
+  return (a.mean - b.mean).squaredNorm() + a.covariance.trace() + b.covariance.trace() -
+         2.0 * cross;
 }
 
 gaussian_fit fit(std::vector<float> const& features, std::int64_t rows, std::int64_t width) {
@@ -81,10 +80,12 @@ void draw(std::vector<series> const& all, std::string const& path) {
   low *= 0.9;
   high *= 1.1;
   auto const x_of = [&](double nfe) {
-    return left + static_cast<int>(std::log(nfe / first) / std::log(last / first) * (width - left - right));
+    return left + static_cast<int>(std::log(nfe / first) / std::log(last / first) *
+                                   (width - left - right));
   };
   auto const y_of = [&](double d) {
-    return height - bottom - static_cast<int>(std::log(d / low) / std::log(high / low) * (height - top - bottom));
+    return height - bottom -
+           static_cast<int>(std::log(d / low) / std::log(high / low) * (height - top - bottom));
   };
   auto const line = [&](int x0, int y0, int x1, int y1, std::uint8_t grey, int dash) {
     int const n = std::max({std::abs(x1 - x0), std::abs(y1 - y0), 1});
@@ -162,7 +163,8 @@ struct study {
     opts.check_finite = true;
     auto const r = s.sample(exec, net, example::make_grid("lambda", steps),
                             batch_view<float>{x.data(), rows, 784, 0}, opts);
-    std::vector<float> features(static_cast<std::size_t>(rows * 64)), logits(static_cast<std::size_t>(rows * 10));
+    std::vector<float> features(static_cast<std::size_t>(rows * 64)),
+        logits(static_cast<std::size_t>(rows * 10));
     judge.features(exec, batch_view<float const>{x.data(), rows, 784, 0},
                    batch_view<float>{features.data(), rows, 64, 0});
     judge.logits(exec, batch_view<float const>{x.data(), rows, 784, 0},
@@ -204,21 +206,28 @@ void run_study(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     std::string const option = argv[i];
     if (option == "--help" || i + 1 >= argc) {
-      std::printf("usage: diffx_image_quality [--pictures N (1000)] [--plot F.png (quality.png)]\n");
+      std::printf(
+          "usage: diffx_image_quality [--pictures N (1000)] [--plot F.png (quality.png)]\n");
       return;
     }
-    if (option == "--pictures") per_class = count(option, argv[++i]);
-    else if (option == "--plot") plot = argv[++i];
-    else detail::fail("unknown option " + option + "; see --help");
+    if (option == "--pictures")
+      per_class = count(option, argv[++i]);
+    else if (option == "--plot")
+      plot = argv[++i];
+    else
+      detail::fail("unknown option " + option + "; see --help");
   }
   std::string const models = std::string(DIFFX_EXAMPLES_DIR) + "/models/";
   std::vector<int> wanted;
-  for (int label = 0; label < 10; ++label) wanted.insert(wanted.end(), static_cast<std::size_t>(per_class), label);
-  study const s{per_class, exec::threads{},
-                denoiser::eigen::unet(denoiser::eigen::safetensors(models + "fashion_unet.safetensors"),
-                                      denoiser::labels(wanted)),
-                denoiser::eigen::classifier(denoiser::eigen::safetensors(models + "fashion_classifier.safetensors")),
-                real_features(models + "fashion_features.safetensors")};
+  for (int label = 0; label < 10; ++label)
+    wanted.insert(wanted.end(), static_cast<std::size_t>(per_class), label);
+  study const s{
+      per_class, exec::threads{},
+      denoiser::eigen::unet(denoiser::eigen::safetensors(models + "fashion_unet.safetensors"),
+                            denoiser::labels(wanted)),
+      denoiser::eigen::classifier(
+          denoiser::eigen::safetensors(models + "fashion_classifier.safetensors")),
+      real_features(models + "fashion_features.safetensors")};
   std::vector<series> all;
   all.push_back(s.sweep("ddim", solver::ddim{}));
   all.push_back(s.sweep("ddpm", solver::ddim{.eta = 1.0}));
@@ -231,7 +240,8 @@ void run_study(int argc, char** argv) {
   std::printf("\n|---|---|---|---|---|\n");
   for (auto const& row : all) {
     std::printf("| `%s` |", row.name.c_str());
-    for (auto const& p : row.points) std::printf(" %.2f / %.1f %% |", p.distance, 100.0 * p.accuracy);
+    for (auto const& p : row.points)
+      std::printf(" %.2f / %.1f %% |", p.distance, 100.0 * p.accuracy);
     std::printf("\n");
   }
   draw(all, plot);

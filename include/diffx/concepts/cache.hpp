@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/step.hpp>
+
 #include <concepts>
 #include <span>
 #include <string_view>
-
-#include <diffx/step.hpp>
 
 namespace diffx {
 

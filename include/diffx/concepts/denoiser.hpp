@@ -1,11 +1,11 @@
 #pragma once
 
-#include <concepts>
-#include <cstdint>
-
 #include <diffx/concepts/prediction.hpp>
 #include <diffx/config.hpp>
 #include <diffx/step.hpp>
+
+#include <concepts>
+#include <cstdint>
 
 namespace diffx {
 
@@ -42,18 +42,20 @@ struct query {
 ///
 /// `denoiser::predicts<prediction::eps, 2>{callable}` declares them for a plain callable.
 template <class D>
-concept declared_denoiser = requires(D const& d) { d.prediction; };
+concept declared_denoiser = requires(D const& d) {
+  d.prediction;
+};
 
 template <class D>
 inline constexpr int branches_of = 1;
 template <class D>
-  requires requires { D::branches; }
+requires requires { D::branches; }
 inline constexpr int branches_of<D> = D::branches;
 
 template <class D>
 inline constexpr bool learns_variance = false;
 template <class D>
-  requires requires { D::learned_variance; }
+requires requires { D::learned_variance; }
 inline constexpr bool learns_variance<D> = D::learned_variance;
 
 }  // namespace diffx

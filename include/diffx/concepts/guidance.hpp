@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/step.hpp>
+
 #include <concepts>
 #include <span>
 #include <string_view>
-
-#include <diffx/step.hpp>
 
 namespace diffx {
 
@@ -25,10 +25,10 @@ enum class guidance_reduction {
 
 /// A guidance steers the prediction by combining those of several branches.
 ///
-/// | `G::branches`                | branches it may ask for; 0 is the condition, 1 the null        |
-/// | `g.weights(step, span)`      | weight of each branch in this step; sum 1; 0: not evaluated    |
-/// | `G::hook`                    | what happens to the x0 estimate (x0_hook)                      |
-/// | `G::reduction`               | what is measured per sample first (guidance_reduction)         |
+/// | `G::branches`                | branches it may ask for; 0 is the condition, 1 the null | |
+/// `g.weights(step, span)`      | weight of each branch in this step; sum 1; 0: not evaluated    |
+/// | `G::hook`                    | what happens to the x0 estimate (x0_hook) | | `G::reduction` |
+/// what is measured per sample first (guidance_reduction)         |
 ///
 /// Weights that sum to 1 mean the same in every frame; host, double, pure.
 template <class G>

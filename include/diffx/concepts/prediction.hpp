@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/step.hpp>
+
 #include <concepts>
 #include <string_view>
-
-#include <diffx/step.hpp>
 
 namespace diffx {
 

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/step.hpp>
+
 #include <concepts>
 #include <string_view>
-
-#include <diffx/step.hpp>
 
 namespace diffx {
 
@@ -31,8 +31,8 @@ concept process_policy = std::same_as<typename P::kind, process_tag> && requires
 ///
 /// Promise: lambda falls strictly as t grows; alpha and sigma depend on lambda alone.
 template <class P>
-concept gaussian_process = process_policy<P> && P::values == value_kind::continuous &&
-    requires(P const& p, double t) {
+concept gaussian_process = process_policy<P> &&
+                           P::values == value_kind::continuous&& requires(P const& p, double t) {
   { p.at(t) } -> std::same_as<level>;
   { p.at_lambda(t) } -> std::same_as<level>;
   { P::zero_terminal_snr } -> std::convertible_to<bool>;

@@ -1,15 +1,15 @@
 #pragma once
 
+#include <diffx/concepts/prediction.hpp>
+#include <diffx/noise/address.hpp>
+#include <diffx/step.hpp>
+#include <diffx/timetable.hpp>
+
 #include <array>
 #include <concepts>
 #include <string_view>
 #include <type_traits>
 #include <vector>
-
-#include <diffx/concepts/prediction.hpp>
-#include <diffx/noise/address.hpp>
-#include <diffx/step.hpp>
-#include <diffx/timetable.hpp>
 
 namespace diffx {
 
@@ -109,8 +109,8 @@ struct plan_context {
 /// Promise: plan depends on its arguments alone, so one object may serve many runs at once. N = 1,
 /// 2 and 3 steps work, and so does a last step onto sigma = 0.
 template <class S>
-concept linear_solver = std::same_as<typename S::kind, solver_tag> &&
-    std::is_copy_constructible_v<S> && requires {
+concept linear_solver =
+    std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {
   { S::name } -> std::convertible_to<std::string_view>;
   { S::source } -> std::convertible_to<std::string_view>;
   { S::frame } -> std::convertible_to<frame>;

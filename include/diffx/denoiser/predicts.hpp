@@ -1,8 +1,8 @@
 #pragma once
 
-#include <utility>
-
 #include <diffx/concepts/denoiser.hpp>
+
+#include <utility>
 
 namespace diffx::denoiser {
 

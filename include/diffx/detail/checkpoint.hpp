@@ -1,5 +1,7 @@
 #pragma once
 
+#include <diffx/error.hpp>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +10,6 @@
 #include <string_view>
 #include <type_traits>
 #include <vector>
-
-#include <diffx/error.hpp>
 
 namespace diffx::detail {
 
@@ -22,10 +22,8 @@ class hash64 {
   }
   void add(std::string_view s) noexcept { add_bytes(s.data(), s.size()); }
   template <class T>
-    requires std::is_arithmetic_v<T>
-  void add(T x) noexcept {
-    add_bytes(&x, sizeof x);
-  }
+  requires std::is_arithmetic_v<T>
+  void add(T x) noexcept { add_bytes(&x, sizeof x); }
   std::uint64_t value() const noexcept { return value_; }
 
  private:
@@ -43,10 +41,8 @@ class checkpoint_writer {
     put(fingerprint);
   }
   template <class T>
-    requires std::is_arithmetic_v<T>
-  void put(T value) {
-    append(&value, sizeof value);
-  }
+  requires std::is_arithmetic_v<T>
+  void put(T value) { append(&value, sizeof value); }
   template <class T>
   void put_array(T const* data, std::int64_t n) {
     put(n);
@@ -61,6 +57,7 @@ class checkpoint_writer {
 
  private:
   void append(void const* data, std::size_t n) {
+    if (n == 0) return;
     auto const* const p = static_cast<std::byte const*>(data);
     bytes_.insert(bytes_.end(), p, p + n);
   }
@@ -71,7 +68,8 @@ class checkpoint_writer {
 class checkpoint_reader {
  public:
   checkpoint_reader(std::span<std::byte const> bytes, std::uint64_t fingerprint) : bytes_(bytes) {
-    constexpr std::size_t smallest = 2 * sizeof(std::uint64_t) + sizeof(int) + sizeof(std::uint64_t);
+    constexpr std::size_t smallest =
+        2 * sizeof(std::uint64_t) + sizeof(int) + sizeof(std::uint64_t);
     if (bytes.size() < smallest) {
       fail("diffx::run::resume: the checkpoint has " + text(static_cast<long long>(bytes.size())) +
            " bytes, fewer than its header; it is truncated");
@@ -86,12 +84,14 @@ class checkpoint_reader {
       fail("diffx::run::resume: the checkpoint was written with another byte order");
     }
     if (get<std::uint64_t>() != fingerprint) {
-      fail("diffx::run::resume: the checkpoint belongs to a run with other policies, timetable, "
-           "seed or shape");
+      fail(
+          "diffx::run::resume: the checkpoint belongs to a run with other policies, timetable, "
+          "seed or shape");
     }
     hash64 h;
     h.add_bytes(bytes_.data(), bytes_.size());
-    if (h.value() != checksum) fail("diffx::run::resume: checksum mismatch; the checkpoint is damaged");
+    if (h.value() != checksum)
+      fail("diffx::run::resume: checksum mismatch; the checkpoint is damaged");
   }
 
   template <class T>
@@ -106,6 +106,17 @@ class checkpoint_reader {
     require(stored == n, "diffx::run::resume", "array length", static_cast<long long>(stored),
             text(static_cast<long long>(n)) + ", as in this run");
     take(data, static_cast<std::size_t>(n) * sizeof(T));
+  }
+  /// A list of any length: never longer than what is left of the bytes.
+  template <class T>
+  std::vector<T> get_list() {
+    auto const n = get<std::int64_t>();
+    require(n >= 0 && static_cast<std::uint64_t>(n) <= (bytes_.size() - at_) / sizeof(T),
+            "diffx::run::resume", "list length", static_cast<long long>(n),
+            "within the checkpoint");
+    std::vector<T> values(static_cast<std::size_t>(n));
+    if (n > 0) take(values.data(), values.size() * sizeof(T));
+    return values;
   }
   void finish() const {
     if (at_ != bytes_.size()) fail("diffx::run::resume: the checkpoint has bytes to spare");

@@ -1,11 +1,5 @@
 #pragma once
 
-#include <array>
-#include <cmath>
-#include <cstdint>
-#include <span>
-#include <vector>
-
 #include <diffx/concepts/cache.hpp>
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/guidance.hpp>
@@ -14,20 +8,26 @@
 #include <diffx/detail/pass.hpp>
 #include <diffx/error.hpp>
 
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
 namespace diffx::detail {
 
 /// A pass without a model call is compiled only for solvers that have one.
 template <class S>
 inline constexpr bool has_pure_passes = false;
 template <class S>
-  requires requires { S::pure_passes; }
+requires requires { S::pure_passes; }
 inline constexpr bool has_pure_passes<S> = S::pure_passes;
 
 /// A solver that looks at its own state gets room for one double per sample.
 template <class S>
 inline constexpr bool measures_samples = false;
 template <class S>
-  requires requires { S::reads_device; }
+requires requires { S::reads_device; }
 inline constexpr bool measures_samples<S> = S::reads_device;
 
 /// Standard deviation of the start: 1 on a variance-preserving path, sigma on any other.
@@ -73,7 +73,8 @@ struct rescale_op {
     double const variance_g = square_g - sum_g * sum_g / n;
     // A constant guided prediction has no deviation to correct.
     double const ratio = variance_g > 0.0 ? ::sqrt(variance_c / variance_g) : 1.0;
-    factor[sample] = static_cast<T>(static_cast<double>(phi) * ratio + (1.0 - static_cast<double>(phi)));
+    factor[sample] =
+        static_cast<T>(static_cast<double>(phi) * ratio + (1.0 - static_cast<double>(phi)));
   }
 };
 
@@ -134,6 +135,7 @@ class continuous_block {
   batch_view<T> x() const noexcept { return x_; }
   T const* current() const noexcept { return state_[0]; }
   Noise const& noise() const noexcept { return noise_; }
+  void use_noise(Noise const& noise) { noise_ = noise; }
   int block() const noexcept { return block_; }
 
   // What a solver that looks at its own state may read: states and outputs as a stage names them,
@@ -203,10 +205,10 @@ class continuous_block {
         if constexpr (rescales) {
           if (sources == 2) {
             double const phi = guidance_.rescale_mix();
-            exec.for_each_sample(
-                x_.batch, rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
-                                        d.source_weight[0], d.source_weight[1],
-                                        static_cast<T>(phi), factor_});
+            exec.for_each_sample(x_.batch,
+                                 rescale_op<T>{d.source[0], d.source[1], x_.features,
+                                               d.prediction_features, d.source_weight[0],
+                                               d.source_weight[1], static_cast<T>(phi), factor_});
             d.sample_factor = factor_;
           }
         }
@@ -225,8 +227,9 @@ class continuous_block {
       convert(s, d);
       if constexpr (Guidance::hook == x0_hook::clip) d.clip = static_cast<T>(guidance_.limit());
       if constexpr (hooks_per_sample) {
-        exec.for_each_sample(x_.batch, typename Guidance::template limit_op<T>{d, sources, scratch_, guidance_.quantile(),
-                                                      guidance_.largest(), limit_});
+        exec.for_each_sample(
+            x_.batch, typename Guidance::template limit_op<T>{
+                          d, sources, scratch_, guidance_.quantile(), guidance_.largest(), limit_});
         d.sample_limit = limit_;
       }
       d.preview = preview;
@@ -277,7 +280,8 @@ class continuous_block {
       state_[0] = x_.data;
       retained_ = 0;
     } else if (s.retains) {
-      for (int j = retained_; j >= 0; --j) state_[static_cast<std::size_t>(j + 1)] = state_[static_cast<std::size_t>(j)];
+      for (int j = retained_; j >= 0; --j)
+        state_[static_cast<std::size_t>(j + 1)] = state_[static_cast<std::size_t>(j)];
       state_[0] = target;
       ++retained_;
     }
@@ -320,7 +324,8 @@ class continuous_block {
   void restore(int retained, bool input_ready) noexcept {
     reset();
     for (int j = 0; j < retained; ++j) {
-      for (int k = j; k >= 0; --k) state_[static_cast<std::size_t>(k + 1)] = state_[static_cast<std::size_t>(k)];
+      for (int k = j; k >= 0; --k)
+        state_[static_cast<std::size_t>(k + 1)] = state_[static_cast<std::size_t>(k)];
       state_[0] = spare_[static_cast<std::size_t>(j)];
     }
     retained_ = retained;
@@ -394,9 +399,11 @@ class continuous_block {
     if (past == H) {
       constexpr x0_hook hook = G > 0 ? Guidance::hook : x0_hook::none;
       constexpr bool variance = G > 0 && Variance;
-      bool const flat = !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !variance;
+      bool const flat =
+          !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !variance;
       launch(exec,
-             fused_pass<T, G, state_slots, H, Solver::noises, hook, variance, Noise>{d, noise_}, flat);
+             fused_pass<T, G, state_slots, H, Solver::noises, hook, variance, Noise>{d, noise_},
+             flat);
     } else if constexpr (H < history_size) {
       dispatch_history<G, H + 1>(exec, d, past, noisy);
     }

@@ -8,7 +8,9 @@ namespace diffx::detail {
 
 /// A policy of a state with several blocks holds one part per block; any other policy serves all.
 template <class P>
-concept has_parts = requires { std::tuple_size<decltype(P::parts)>::value; };
+concept has_parts = requires {
+  std::tuple_size<decltype(P::parts)>::value;
+};
 
 template <std::size_t Block, class P>
 constexpr auto const& part(P const& policy) noexcept {

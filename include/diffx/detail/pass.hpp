@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
-
 #include <diffx/concepts/guidance.hpp>
 #include <diffx/concepts/noise.hpp>
 #include <diffx/config.hpp>
 #include <diffx/random.hpp>
+
+#include <cstdint>
+#include <type_traits>
 
 namespace diffx::detail {
 
@@ -35,19 +35,19 @@ struct pass_data {
 
   T to_output_state = 0, to_output = 0;  // m = to_output_state x + to_output p
   T output_weight = 0;
-  T to_x0_state = 0, to_x0 = 0;          // x0 = to_x0_state x + to_x0 p
-  T output_per_x0 = 0;                   // d m / d x0, for a hook
+  T to_x0_state = 0, to_x0 = 0;  // x0 = to_x0_state x + to_x0 p
+  T output_per_x0 = 0;           // d m / d x0, for a hook
   T hook_weight = 0;
-  T clip = 0;                            // x0_hook::clip
-  T const* sample_limit = nullptr;       // [batch], x0_hook::dynamic
+  T clip = 0;                       // x0_hook::clip
+  T const* sample_limit = nullptr;  // [batch], x0_hook::dynamic
   T log_std[2] = {};
 
-  T* target = nullptr;            // the new state
-  T* kept_output = nullptr;       // m, for the history
-  T* kept_prediction = nullptr;   // the combined prediction, for the cache
-  T* next_input = nullptr;        // input_scale x', for a network with a scaled input
+  T* target = nullptr;           // the new state
+  T* kept_output = nullptr;      // m, for the history
+  T* kept_prediction = nullptr;  // the combined prediction, for the cache
+  T* next_input = nullptr;       // input_scale x', for a network with a scaled input
   T input_scale = 1;
-  T* preview = nullptr;           // the x0 estimate, for an observer
+  T* preview = nullptr;  // the x0 estimate, for an observer
 };
 
 /// e^x by argument reduction and a polynomial, without libm: 2e-7 in float, 1e-15 in double.
@@ -63,9 +63,9 @@ DIFFX_HD inline T exp(T x) noexcept {
   for (int k = terms; k >= 1; --k) sum = fma(sum * r, T(1) / static_cast<T>(k), T(1));
   using B = random::detail::bits<T>;
   using W = typename B::word;
-  W const power = static_cast<W>(static_cast<typename B::exponent>(n) +
-                                 (sizeof(T) == 4 ? 127 : 1023))
-                  << B::mantissa;
+  W const power =
+      static_cast<W>(static_cast<typename B::exponent>(n) + (sizeof(T) == 4 ? 127 : 1023))
+      << B::mantissa;
   return sum * random::detail::from_word<T>(power);
 }
 
@@ -151,6 +151,33 @@ struct fused_pass {
         shrink = T(1) / limit;
       }
     }
+#if defined(__CUDA_ARCH__)
+    // The group is read into registers before anything of it is written: buffers may be equal.
+    auto const address = [](T const* q) { return reinterpret_cast<std::uintptr_t>(q); };
+    std::uintptr_t places = address(d.target + base);
+    for (int g = 0; g < G; ++g) places |= address(d.source[g] + prediction_base);
+    for (int j = 0; j < S; ++j) places |= address(d.state[j] + base);
+    for (int j = 0; j < H; ++j) places |= address(d.history[j] + base);
+    if constexpr (Variance) places |= address(d.source[0] + prediction_base + d.features);
+    T* const optional[] = {d.kept_output, d.kept_prediction, d.next_input, d.preview};
+    for (int k = 0; k < 4; ++k) {
+      if (optional[k] != nullptr) places |= address(optional[k] + base);
+    }
+    bool const whole = n == width && places % alignof(quad<T>) == 0;
+    T p[G > 0 ? G : 1][4] = {}, x[S][4], m[H > 0 ? H : 1][4] = {}, deviation[4] = {};
+    auto const read = [&](auto shape) {
+      constexpr bool all = decltype(shape)::value;
+      for (int g = 0; g < G; ++g) load<all>(d.source[g] + prediction_base, n, p[g]);
+      for (int j = 0; j < S; ++j) load<all>(d.state[j] + base, n, x[j]);
+      for (int j = 0; j < H; ++j) load<all>(d.history[j] + base, n, m[j]);
+      if constexpr (Variance) load<all>(d.source[0] + prediction_base + d.features, n, deviation);
+    };
+    if (whole) {
+      read(std::true_type{});
+    } else {
+      read(std::false_type{});
+    }
+#else
     // Bases are applied to the pointers once: compilers then see plain unit-stride loops.
     T const* p[G > 0 ? G : 1] = {};
     for (int g = 0; g < G; ++g) p[g] = d.source[g] + prediction_base;
@@ -159,12 +186,9 @@ struct fused_pass {
     T const* m[H > 0 ? H : 1] = {};
     for (int j = 0; j < H; ++j) m[j] = d.history[j] + base;
     T* const target = d.target + base;
+#endif
 
-    T const* const deviation = Variance ? p[0] + d.features : nullptr;
-
-    // x, p, m and deviation are pointers on the host and registers on the device.
-    auto const element = [&](auto const& x, auto const& p, auto const& m, auto const& deviation,
-                             int i, T& combined, T& x0, T& output) {
+    auto const element = [&](int i, T& combined, T& x0, T& output) {
       T const current = x[0][i];
       T sum = d.state_weight[0] * current;
       for (int j = 1; j < S; ++j) sum = fma(d.state_weight[j], x[j][i], sum);
@@ -186,9 +210,16 @@ struct fused_pass {
       }
       for (int j = 0; j < H; ++j) sum = fma(d.history_weight[j], m[j][i], sum);
       if constexpr (N > 0) {
+#if defined(__CUDA_ARCH__)
         T const first_weight =
             Variance ? d.noise_weight[0] * exp(fma(d.log_std[1], deviation[i], d.log_std[0]))
                      : d.noise_weight[0];
+#else
+        T const first_weight =
+            Variance
+                ? d.noise_weight[0] * exp(fma(d.log_std[1], p[0][i + d.features], d.log_std[0]))
+                : d.noise_weight[0];
+#endif
         sum = fma(first_weight, z[0][i], sum);
         for (int j = 1; j < N; ++j) sum = fma(d.noise_weight[j], z[j][i], sum);
       }
@@ -196,41 +227,23 @@ struct fused_pass {
     };
 
 #if defined(__CUDA_ARCH__)
-    // The group is read into registers before anything of it is written: buffers may be equal.
-    auto const group = [&](auto shape) {
-      constexpr bool whole = decltype(shape)::value;
-      T xs[S][4], ps[G > 0 ? G : 1][4] = {}, ms[H > 0 ? H : 1][4] = {}, deviations[4] = {};
-      for (int j = 0; j < S; ++j) load<whole>(x[j], n, xs[j]);
-      for (int g = 0; g < G; ++g) load<whole>(p[g], n, ps[g]);
-      for (int j = 0; j < H; ++j) load<whole>(m[j], n, ms[j]);
-      if constexpr (Variance) load<whole>(deviation, n, deviations);
-      T next[4], combined[4] = {}, x0[4] = {}, output[4] = {};
-      for (int i = 0; i < 4; ++i) {
-        next[i] = element(xs, ps, ms, deviations, i, combined[i], x0[i], output[i]);
-      }
-      if (d.kept_output != nullptr) store<whole>(output, n, d.kept_output + base);
-      if (d.kept_prediction != nullptr) store<whole>(combined, n, d.kept_prediction + base);
-      if (d.preview != nullptr) store<whole>(x0, n, d.preview + base);
-      store<whole>(next, n, target);
+    T next[4], combined[4] = {}, x0[4] = {}, output[4] = {};
+    for (int i = 0; i < 4; ++i) next[i] = element(i, combined[i], x0[i], output[i]);
+    auto const write = [&](auto shape) {
+      constexpr bool all = decltype(shape)::value;
+      if (d.kept_output != nullptr) store<all>(output, n, d.kept_output + base);
+      if (d.kept_prediction != nullptr) store<all>(combined, n, d.kept_prediction + base);
+      if (d.preview != nullptr) store<all>(x0, n, d.preview + base);
+      store<all>(next, n, d.target + base);
       if (d.next_input != nullptr) {
         for (int i = 0; i < 4; ++i) next[i] = d.input_scale * next[i];
-        store<whole>(next, n, d.next_input + base);
+        store<all>(next, n, d.next_input + base);
       }
     };
-    auto const address = [](T const* q) { return reinterpret_cast<std::uintptr_t>(q); };
-    std::uintptr_t places = address(target);
-    for (int j = 0; j < S; ++j) places |= address(x[j]);
-    for (int g = 0; g < G; ++g) places |= address(p[g]);
-    for (int j = 0; j < H; ++j) places |= address(m[j]);
-    if constexpr (Variance) places |= address(deviation);
-    T* const optional[] = {d.kept_output, d.kept_prediction, d.next_input, d.preview};
-    for (int k = 0; k < 4; ++k) {
-      if (optional[k] != nullptr) places |= address(optional[k] + base);
-    }
-    if (n == width && places % alignof(quad<T>) == 0) {
-      group(std::true_type{});
+    if (whole) {
+      write(std::true_type{});
     } else {
-      group(std::false_type{});
+      write(std::false_type{});
     }
 #else
     bool const plain = d.kept_output == nullptr && d.kept_prediction == nullptr &&
@@ -239,21 +252,21 @@ struct fused_pass {
       DIFFX_INDEPENDENT
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
-        target[i] = element(x, p, m, deviation, i, combined, x0, output);
+        target[i] = element(i, combined, x0, output);
       }
     } else if (d.kept_prediction == nullptr && d.next_input == nullptr && d.preview == nullptr) {
       T* const kept = d.kept_output + base;
       DIFFX_INDEPENDENT
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
-        T const next = element(x, p, m, deviation, i, combined, x0, output);
+        T const next = element(i, combined, x0, output);
         kept[i] = output;
         target[i] = next;
       }
     } else {
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
-        T const next = element(x, p, m, deviation, i, combined, x0, output);
+        T const next = element(i, combined, x0, output);
         if (d.kept_output != nullptr) d.kept_output[base + i] = output;
         if (d.kept_prediction != nullptr) d.kept_prediction[base + i] = combined;
         if (d.preview != nullptr) d.preview[base + i] = x0;

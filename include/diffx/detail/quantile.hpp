@@ -1,10 +1,10 @@
 #pragma once
 
+#include <diffx/detail/pass.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-
-#include <diffx/detail/pass.hpp>
 
 namespace diffx::detail {
 
@@ -23,7 +23,8 @@ struct quantile_op {
     for (std::int64_t i = 0; i < data.features; ++i) {
       std::int64_t const p = sample * data.prediction_features + i;
       T combined = T(0);
-      for (int g = 0; g < sources; ++g) combined = fma(data.source_weight[g], data.source[g][p], combined);
+      for (int g = 0; g < sources; ++g)
+        combined = fma(data.source_weight[g], data.source[g][p], combined);
       T const x = data.state[0][sample * data.features + i];
       row[i] = std::fabs(fma(data.to_x0, combined * factor, data.to_x0_state * x));
     }
@@ -33,7 +34,8 @@ struct quantile_op {
     std::nth_element(row, row + low, row + data.features);
     double value = static_cast<double>(row[low]);
     if (fraction > 0.0) {
-      double const next = static_cast<double>(*std::min_element(row + low + 1, row + data.features));
+      double const next =
+          static_cast<double>(*std::min_element(row + low + 1, row + data.features));
       value += fraction * (next - value);
     }
     limit[sample] = static_cast<T>(std::clamp(value, 1.0, largest));

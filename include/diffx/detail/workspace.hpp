@@ -13,10 +13,10 @@ class workspace {
   explicit workspace(std::int64_t bytes)
       : size_(static_cast<std::size_t>(bytes)),
         data_(size_ == 0 ? nullptr
-                         : static_cast<std::byte*>(::operator new(size_, std::align_val_t{64}))) {}
+                         : static_cast<std::byte*>(::operator new (size_, std::align_val_t{64}))) {}
 
   // Not a unique_ptr: <memory> would double what the core costs to compile.
-  ~workspace() { ::operator delete(data_, std::align_val_t{64}); }
+  ~workspace() { ::operator delete (data_, std::align_val_t{64}); }
   workspace(workspace const&) = delete;
   workspace& operator=(workspace const&) = delete;
 

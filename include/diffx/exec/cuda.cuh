@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
+#include <diffx/config.hpp>
+#include <diffx/error.hpp>
 
 #include <cuda_runtime_api.h>
 
-#include <diffx/config.hpp>
-#include <diffx/error.hpp>
+#include <cstdint>
+#include <string>
 
 namespace diffx::exec {
 

@@ -12,11 +12,10 @@ inline constexpr int tile = 512;
 ///
 /// An execution object offers
 ///
-/// | `for_each_tile(batch, features, op)` | op(sample, first, count) for tiles that cover           |
-/// |                                      | [batch, features], in no order                          |
-/// | `for_each_sample(batch, op)`         | op(sample) for every sample, in no order                |
-/// | `E::on_host`                         | true if memory is the host's and a call returns when    |
-/// |                                      | its work is done                                        |
+/// | `for_each_tile(batch, features, op)` | op(sample, first, count) for tiles that cover | | |
+/// [batch, features], in no order                          | | `for_each_sample(batch, op)` |
+/// op(sample) for every sample, in no order                | | `E::on_host` | true if memory is the
+/// host's and a call returns when    | |                                      | its work is done |
 struct host {
   static constexpr bool on_host = true;
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <diffx/error.hpp>
+#include <diffx/exec/host.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -10,9 +13,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <diffx/error.hpp>
-#include <diffx/exec/host.hpp>
 
 namespace diffx::exec {
 
@@ -137,9 +137,8 @@ class threads {
         }
         {
           std::unique_lock lock(mutex_);
-          go_.wait(lock, [&] {
-            return closing_ || generation_.load(std::memory_order_acquire) != seen;
-          });
+          go_.wait(lock,
+                   [&] { return closing_ || generation_.load(std::memory_order_acquire) != seen; });
           if (closing_) return;
           seen = generation_.load(std::memory_order_acquire);
         }

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <exception>
+#include <diffx/config.hpp>
+#include <diffx/exec/host.hpp>
 
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
 
-#include <diffx/config.hpp>
-#include <diffx/exec/host.hpp>
+#include <atomic>
+#include <cstdint>
+#include <exception>
 
 namespace diffx::exec {
 
@@ -95,8 +95,7 @@ struct thrust {
   template <class Op>
   void for_each_tile(std::int64_t batch, std::int64_t features, Op const& op) const {
     std::int64_t const tiles_per_row = (features + width - 1) / width;
-    for_each(batch * tiles_per_row,
-             detail::tile_of_index<Op>{features, tiles_per_row, width, op});
+    for_each(batch * tiles_per_row, detail::tile_of_index<Op>{features, tiles_per_row, width, op});
   }
 
   template <class Op>

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cmath>
-
 #include <diffx/concepts/guidance.hpp>
 #include <diffx/error.hpp>
 #include <diffx/guidance/scale.hpp>
+
+#include <cmath>
 
 namespace diffx::guidance {
 
@@ -43,10 +43,10 @@ struct cfg {
   }
 };
 
-cfg(double) -> cfg<scale::constant>;
+cfg(double)->cfg<scale::constant>;
 template <class Scale>
-  requires requires(Scale const& scale, step const& s) { scale(s); }
-cfg(Scale) -> cfg<Scale>;
+requires requires(Scale const& scale, step const& s) { scale(s); }
+cfg(Scale)->cfg<Scale>;
 
 static_assert(guidance_policy<cfg<>>);
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cmath>
-
 #include <diffx/concepts/guidance.hpp>
 #include <diffx/error.hpp>
+
+#include <cmath>
 
 namespace diffx::guidance {
 

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <diffx/step.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <span>
-
-#include <diffx/step.hpp>
 
 /// Guidance scales: functions of the step, evaluated on the host. u is the fraction of steps done,
 /// from 0 at the first to 1 at the last.
@@ -76,6 +76,6 @@ struct interval {
 };
 template <class Inner>
 interval(Inner, double, double) -> interval<Inner>;
-interval(double, double, double) -> interval<constant>;
+interval(double, double, double)->interval<constant>;
 
 }  // namespace diffx::guidance::scale

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/concepts/process.hpp>
+
 #include <string_view>
 #include <tuple>
-
-#include <diffx/concepts/process.hpp>
 
 namespace diffx::process {
 

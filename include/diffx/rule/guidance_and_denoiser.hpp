@@ -20,9 +20,9 @@ struct guidance_and_denoiser_must_fit {
 template <class Solver, class Denoiser>
 inline constexpr bool variance_is_consumed = true;
 template <class Solver, class Denoiser>
-  requires requires { Solver::learned_variance; }
-inline constexpr bool variance_is_consumed<Solver, Denoiser> = !Solver::learned_variance ||
-                                                               learns_variance<Denoiser>;
+requires requires { Solver::learned_variance; }
+inline constexpr bool variance_is_consumed<Solver, Denoiser> =
+    !Solver::learned_variance || learns_variance<Denoiser>;
 
 template <class Solver, class Denoiser>
 struct solver_and_denoiser_must_fit {

@@ -3,8 +3,8 @@
 namespace diffx::rule {
 
 template <class Process, class Prediction>
-inline constexpr bool prediction_survives_start = !(Process::zero_terminal_snr &&
-                                                    Prediction::needs_signal);
+inline constexpr bool prediction_survives_start =
+    !(Process::zero_terminal_snr && Prediction::needs_signal);
 
 template <class Process, class Prediction>
 struct process_and_prediction_must_fit {

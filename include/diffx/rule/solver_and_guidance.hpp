@@ -5,7 +5,7 @@ namespace diffx::rule {
 template <class Guidance>
 inline constexpr bool renoises_unguided = false;
 template <class Guidance>
-  requires requires { Guidance::renoises_unguided; }
+requires requires { Guidance::renoises_unguided; }
 inline constexpr bool renoises_unguided<Guidance> = Guidance::renoises_unguided;
 
 /// CFG++ puts back the unguided noise: that is an equivalent guidance scale for Euler steps only.

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
-
 #include <diffx/concepts/search.hpp>
 #include <diffx/detail/workspace.hpp>
 #include <diffx/error.hpp>
 #include <diffx/run.hpp>
 #include <diffx/search/candidates.hpp>
+
+#include <cstdint>
 
 namespace diffx::search {
 

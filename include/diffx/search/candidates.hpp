@@ -1,15 +1,15 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/error.hpp>
+#include <diffx/run.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
-
-#include <diffx/concepts/denoiser.hpp>
-#include <diffx/error.hpp>
-#include <diffx/run.hpp>
 
 namespace diffx::search {
 
@@ -19,17 +19,16 @@ struct search_result {
   std::vector<double> best;    // [batch] score of the kept sample
   std::vector<int> winner;     // [batch] which candidate it was
   std::vector<double> scores;  // [candidates, batch] all scores, in order
-  std::vector<T> noise;        // [batch, features] start noise of the winner, where the search owns it
+  std::vector<T> noise;  // [batch, features] start noise of the winner, where the search owns it
   int runs = 0;
-  int nfe = 0;                 // network evaluations per row, over all runs
+  int nfe = 0;  // network evaluations per row, over all runs
 };
 
 /// Rows that compete for the caller's buffer. Host memory.
 template <class T>
 class candidates {
  public:
-  explicit candidates(batch_view<T> x)
-      : x_(x), start_(x.data, x.data + x.size()), trial_(start_) {
+  explicit candidates(batch_view<T> x) : x_(x), start_(x.data, x.data + x.size()), trial_(start_) {
     found_.best.assign(static_cast<std::size_t>(x.batch), -HUGE_VAL);
     found_.winner.assign(static_cast<std::size_t>(x.batch), -1);
   }

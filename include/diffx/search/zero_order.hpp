@@ -1,9 +1,5 @@
 #pragma once
 
-#include <cmath>
-#include <cstdint>
-#include <vector>
-
 #include <diffx/concepts/search.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/workspace.hpp>
@@ -12,14 +8,18 @@
 #include <diffx/run.hpp>
 #include <diffx/search/candidates.hpp>
 
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
 namespace diffx::search {
 
 /// Zero-order search over the start noise: each round tries neighbours of the best noise so far.
 ///
 ///     z' = c z + sqrt(1 - c^2) xi      keeps z' standard normal; c is the cosine between them
 ///
-/// The pivot is kept when no neighbour beats it, so the best score never falls. All candidates share
-/// the noise of their steps: with a stochastic solver the search is over the start alone.
+/// The pivot is kept when no neighbour beats it, so the best score never falls. All candidates
+/// share the noise of their steps: with a stochastic solver the search is over the start alone.
 ///
 /// Cost      1 + rounds * neighbours runs.
 /// Source    Ma et al. 2025, arXiv:2501.09732 (zero-order search).
@@ -45,8 +45,9 @@ struct zero_order {
     detail::require(neighbours >= 1, where, "neighbours", neighbours, "at least 1");
     detail::require(cosine > -1.0 && cosine < 1.0, where, "cosine", cosine, "in (-1, 1)");
     if (opts.start != start::prior) {
-      detail::fail("diffx::search::zero_order: options.start must be start::prior; the search "
-                   "owns the start noise");
+      detail::fail(
+          "diffx::search::zero_order: options.start must be start::prior; the search "
+          "owns the start noise");
     }
     auto const size = static_cast<std::size_t>(x.size());
     std::vector<T> pivot(size), fresh(size), tried(size);
@@ -66,7 +67,8 @@ struct zero_order {
     };
     attempt(0, pivot);
     std::vector<T> best = pivot;
-    auto const keep = static_cast<T>(cosine), spread = static_cast<T>(std::sqrt(1.0 - cosine * cosine));
+    auto const keep = static_cast<T>(cosine),
+               spread = static_cast<T>(std::sqrt(1.0 - cosine * cosine));
     int candidate = 0;
     for (int round = 0; round < rounds; ++round) {
       for (int k = 0; k < neighbours; ++k) {

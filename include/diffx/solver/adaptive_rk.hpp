@@ -162,8 +162,8 @@ struct adaptive_rk {
     }
     auto& block = run.block();
     using T = typename std::remove_cvref_t<decltype(block)>::value_type;
-    detail::scaled_squares_op<T> op{{},   {},   {}, atol, rtol, detail::tolerance_rule::sum,
-                                    block.x().features, block.measured()};
+    detail::scaled_squares_op<T> op{
+        {}, {}, {}, atol, rtol, detail::tolerance_rule::sum, block.x().features, block.measured()};
     for (std::size_t j = 0; j < size; ++j) {
       op.value.add(block.history(static_cast<int>(size - 1 - j)),
                    scale(to) * h * (Tableau::b[j] - Tableau::embedded[j]));

@@ -53,7 +53,7 @@ struct churn {
   static constexpr std::string_view name = "solver::churn";
   static constexpr std::string_view source = "arXiv:2206.00364, Algorithm 2";
   static constexpr diffx::frame frame = Inner::frame;
-  static constexpr int order = 1;  // weak; the noise of a step is of its first order
+  static constexpr int order = Inner::order;  // weak: the noise keeps the law
   static constexpr int max_evals = Inner::max_evals;
   static constexpr int history = Inner::history;
   static constexpr int states = Inner::states;

@@ -193,8 +193,14 @@ struct dpm_adaptive {
     }
     auto& block = run.block();
     using T = typename std::remove_cvref_t<decltype(block)>::value_type;
-    detail::scaled_squares_op<T> op{{}, {}, {}, atol, rtol, detail::tolerance_rule::larger,
-                                    block.x().features, block.measured()};
+    detail::scaled_squares_op<T> op{{},
+                                    {},
+                                    {},
+                                    atol,
+                                    rtol,
+                                    detail::tolerance_rule::larger,
+                                    block.x().features,
+                                    block.measured()};
     op.a.add(block.state(1), to.alpha / at.alpha);
     for (std::size_t j = 0; j < static_cast<std::size_t>(Order); ++j) {
       auto const* const output = block.history(static_cast<int>(Order - 1 - j));

@@ -28,7 +28,7 @@ struct dpmpp_2s_ancestral {
   static constexpr std::string_view name = "solver::dpmpp_2s_ancestral";
   static constexpr std::string_view source = "arXiv:2211.01095";
   static constexpr diffx::frame frame = diffx::frame::x0;
-  static constexpr int order = 1;
+  static constexpr int order = 2;  // weak: the noise keeps the law
   static constexpr int max_evals = 2;
   static constexpr int history = 1;
   static constexpr int states = 1;

@@ -44,9 +44,10 @@ struct euler_maruyama {
 
   template <class Process>
   void plan(plan_context<Process> const& c, diffx::plan& out) const {
-    static_assert(requires { c.process.lambda_rate(0.5); },
-                  "diffx::solver::euler_maruyama needs a process that gives lambda_rate(t), such "
-                  "as process::vp. Use solver::reverse_diffusion with any other.");
+    static_assert(
+        requires { c.process.lambda_rate(0.5); },
+        "diffx::solver::euler_maruyama needs a process that gives lambda_rate(t), such "
+        "as process::vp. Use solver::reverse_diffusion with any other.");
     level const &from = c.from(), &to = c.to();
     double const norm = from.alpha * from.alpha + from.sigma * from.sigma;
     detail::require(std::fabs(norm - 1.0) < 1e-9, "diffx::solver::euler_maruyama",

@@ -16,9 +16,9 @@ namespace diffx::solver {
 ///     e    = eps;  (3 eps - eps_1) / 2;  (23 eps - 16 eps_1 + 5 eps_2) / 12;  ...
 ///     x_to = (alpha_to / alpha_from) (x - sigma_from e) + sigma_to e
 ///
-/// N steps cost N evaluations. On grids whose steps are not equal in the variable that eps is
-/// smooth in, the order saturates at 1 to 2 (use solver::lms or solver::deis there). A step from
-/// alpha = 0, where the state is all noise, takes x0 = 0, the mean of the prior.
+/// N steps cost N evaluations. The weights are those of equal steps and the transfer is not, so the
+/// order saturates at 2 (solver::lms and solver::deis have weights of their own for every step). A
+/// step from alpha = 0, where the state is all noise, takes x0 = 0, the mean of the prior.
 ///
 /// Source    Zhang & Chen 2023, arXiv:2204.13902, Equation 23, after Liu et al. 2022,
 ///           arXiv:2202.09778.

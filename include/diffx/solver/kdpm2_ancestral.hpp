@@ -25,7 +25,7 @@ struct kdpm2_ancestral {
   static constexpr std::string_view name = "solver::kdpm2_ancestral";
   static constexpr std::string_view source = "arXiv:2206.00364";
   static constexpr diffx::frame frame = diffx::frame::eps;
-  static constexpr int order = 1;
+  static constexpr int order = 2;  // weak: the noise keeps the law
   static constexpr int max_evals = 2;
   static constexpr int history = 0;
   static constexpr int states = 2;

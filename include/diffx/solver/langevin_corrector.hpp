@@ -71,9 +71,9 @@ struct langevin_corrector {
     diffx::plan plan;
     using process = std::remove_cvref_t<decltype(run.process())>;
     int const index = run.current_step().index;
-    predictor.plan(plan_context<process>{run.process(), run.grid(), index, run.first_step(),
-                                         run.last_step()},
-                   plan);
+    predictor.plan(
+        plan_context<process>{run.process(), run.grid(), index, run.first_step(), run.last_step()},
+        plan);
     auto const& stages = plan.stages();
     for (auto k = static_cast<std::size_t>(run.stage_index() - 2 * Corrections); k < stages.size();
          ++k) {
@@ -113,10 +113,10 @@ struct langevin_corrector {
     double const score_norm = detail::mean_norm(
         run.exec(), x.batch, detail::squares_op<T>{score, x.features, block.measured()});
     using noise_type = std::remove_cvref_t<decltype(block.noise())>;
-    double const noise_norm = detail::mean_norm(
-        run.exec(), x.batch,
-        detail::noise_squares_op<T, noise_type>{block.noise(), key, x.first_sample, x.features,
-                                                block.measured()});
+    double const noise_norm =
+        detail::mean_norm(run.exec(), x.batch,
+                          detail::noise_squares_op<T, noise_type>{
+                              block.noise(), key, x.first_sample, x.features, block.measured()});
     double const slope = from.alpha / to.alpha;
     double const ratio = score_norm > 0.0 ? snr * noise_norm / score_norm : 0.0;
     double const c = 2.0 * slope * slope * ratio * ratio;

@@ -27,7 +27,8 @@ namespace diffx::solver {
 /// Source    Karras et al. 2022, arXiv:2206.00364, Algorithm 2, of which this departs as said.
 /// Shapes    x, x0: [batch, features]; no history.
 /// Requires  levels with alpha = 1, as that library has them.
-/// Errors    as solver::churn, and alpha other than 1.
+/// Errors    churn or s_noise below 0, from > to, or alpha other than 1 throws when the run is
+/// planned.
 template <prediction_policy Prediction = prediction::normalised<prediction::eps>>
 struct late_churn {
   using kind = solver_tag;

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+
 #include <string_view>
 #include <tuple>
-
-#include <diffx/concepts/solver.hpp>
 
 namespace diffx::solver {
 
