@@ -536,6 +536,7 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
     respaced = false;
   }
   if (respaced && inverse) std::reverse(v.begin(), v.end());
+  if (respaced && inverse && n == 1) v = {range.min};  // it starts from the data
 
   if (respaced && !(flow && unipc)) {
     for (std::size_t i = 0; i < v.size(); ++i) t[i] = index_at(process, v[i]);
@@ -859,9 +860,10 @@ inline void flow_grid(grid_case& g, settings const& s, json const& num_steps, ar
   }
   if (s.has("shift_terminal")) v = diffx::grid::tau::stretch_to(v, s.number("shift_terminal"));
   int const n = static_cast<int>(v.size());
-  if (s.flag("use_karras_sigmas")) v = sigma::karras(n, {v.back(), v.front()});
-  if (s.flag("use_exponential_sigmas")) v = sigma::exponential(n, {v.back(), v.front()});
-  if (s.flag("use_beta_sigmas")) v = sigma::beta(n, {v.back(), v.front()});
+  bool const one = n == 1;  // which has no range
+  if (s.flag("use_karras_sigmas") && !one) v = sigma::karras(n, {v.back(), v.front()});
+  if (s.flag("use_exponential_sigmas") && !one) v = sigma::exponential(n, {v.back(), v.front()});
+  if (s.flag("use_beta_sigmas") && !one) v = sigma::beta(n, {v.back(), v.front()});
   bool const invert = s.flag("invert_sigmas");
   if (invert) {
     for (double& x : v) x = 1.0 - x;

@@ -118,15 +118,7 @@ std::string prediction_type(json const& config) {
 
 any_prediction discrete_prediction(json const& config, bool samples) {
   std::string const type = prediction_type(config);
-  if (type == "epsilon") {
-    auto p = predicted(prediction::eps{});
-    // Without signal, noise says of x0 no more than its sign, which is all that a clip leaves.
-    p.form = [](frame f, level at) {
-      if (at.alpha == 0.0) at.alpha = 0x1p-60;
-      return prediction::eps{}.to(f, at);
-    };
-    return p;
-  }
+  if (type == "epsilon") return predicted(prediction::eps{});
   if (type == "v_prediction") return predicted(prediction::v{});
   if (type == "sample" && samples) return predicted(prediction::x0{});
   unsupported("prediction_type = " + type);

@@ -136,9 +136,7 @@ struct any_prediction {
                prediction::normalised<prediction::x0>, prediction::normalised<prediction::v>>
       type{};
 
-  diffx::linear_form to(frame f, level at) const {
-    // Without signal, noise says of x0 no more than its sign, which is all that a clip leaves.
-    if (at.alpha == 0.0 && std::holds_alternative<prediction::eps>(type)) at.alpha = 0x1p-60;
+  diffx::linear_form to(frame f, level const& at) const {
     return std::visit([&](auto const& p) { return p.to(f, at); }, type);
   }
   double input_scale(level const& at) const {

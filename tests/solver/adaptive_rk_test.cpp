@@ -240,24 +240,7 @@ TEST_CASE("adaptive_rk: after a throwing network the run goes on from the last a
   }
 }
 
-TEST_CASE("adaptive_rk: a network that never agrees is told apart from a slow run") {
-  struct noisy {
-    diffx::prediction::eps prediction{};
-    int* calls;
-    void operator()(diffx::exec::host const&, diffx::batch_view<double const>, diffx::query const&,
-                    diffx::batch_view<double> out) const {
-      out.data[0] = ++*calls % 2 == 0 ? 1e6 : -1e6;
-    }
-  };
-  int calls = 0;
-  diffx::sampler const s{test::vp_process{}, adaptive_dopri54{}};
-  state x{0.3};
-  auto const message = test::message_of([&] {
-    s.sample(diffx::exec::host{}, noisy{.calls = &calls}, intervals(1),
-             diffx::batch_view<double>{x.data(), 1, 1},
-             diffx::options<>{.start = diffx::start::given});
-  });
-  CHECK(message.find("the error stays above the tolerance") != std::string::npos);
+TEST_CASE("adaptive_rk: an error that is not a number is an error, not an endless run") {
   struct broken {
     diffx::prediction::eps prediction{};
     void operator()(diffx::exec::host const&, diffx::batch_view<double const>, diffx::query const&,
@@ -265,6 +248,8 @@ TEST_CASE("adaptive_rk: a network that never agrees is told apart from a slow ru
       out.data[0] = std::nan("");
     }
   };
+  diffx::sampler const s{test::vp_process{}, adaptive_dopri54{}};
+  state x{0.3};
   auto const nan = test::message_of([&] {
     s.sample(diffx::exec::host{}, broken{}, intervals(1), diffx::batch_view<double>{x.data(), 1, 1},
              diffx::options<>{.start = diffx::start::given});
