@@ -123,7 +123,11 @@ concept linear_solver =
 
 /// A solver whose weights depend on the state (an adaptive step, a norm): it drives the run itself.
 ///
-/// | `s.advance(driver)`  | takes one step with the driver's primitives; true until it is done   |
+/// | `S::reads_device`    | true: the host waits for numbers from the state                      |
+/// | `S::remembers`       | doubles that the run keeps for it: run.memory(), in checkpoints too   |
+/// | `s.advance(run)`     | takes the grid step with the run's primitives; true once it is done   |
+///
+/// A linear solver may declare `pure_passes = true` as well: it plans passes without a call.
 template <class S>
 concept dynamic_solver = linear_solver<S> && S::reads_device;
 
