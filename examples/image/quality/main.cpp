@@ -78,14 +78,16 @@ void draw(std::vector<series> const& all, std::string const& path) {
     }
   }
   low *= 0.9;
-  high *= 1.1;
+  // One solver far off would flatten all others: what lies above is drawn at the upper edge.
+  high = std::min(1.1 * high, 20.0 * low);
   auto const x_of = [&](double nfe) {
     return left + static_cast<int>(std::log(nfe / first) / std::log(last / first) *
                                    (width - left - right));
   };
   auto const y_of = [&](double d) {
     return height - bottom -
-           static_cast<int>(std::log(d / low) / std::log(high / low) * (height - top - bottom));
+           static_cast<int>(std::log(std::min(d, high) / low) / std::log(high / low) *
+                            (height - top - bottom));
   };
   auto const line = [&](int x0, int y0, int x1, int y1, std::uint8_t grey, int dash) {
     int const n = std::max({std::abs(x1 - x0), std::abs(y1 - y0), 1});
@@ -115,7 +117,9 @@ void draw(std::vector<series> const& all, std::string const& path) {
   std::sort(order.begin(), order.end(), [&](auto a, auto b) {
     return all[a].points.back().distance > all[b].points.back().distance;
   });
-  int lowest = -100;
+  int lowest = std::min(y_of(all[order.front()].points.back().distance) - 4,
+                        height - bottom - 16 * static_cast<int>(all.size())) -
+               16;
   for (std::size_t i : order) {
     auto const& s = all[i];
     auto const grey = static_cast<std::uint8_t>(i % 3 * 55);
@@ -128,7 +132,7 @@ void draw(std::vector<series> const& all, std::string const& path) {
       if (k > 0) line(x_of(s.points[k - 1].nfe), y_of(s.points[k - 1].distance), x, y, grey, dash);
     }
     int const end = y_of(s.points.back().distance);
-    int const y = std::max(end - 4, lowest + 16);
+    int const y = lowest + 16;
     lowest = y;
     line(width - right + 2, end, width - right + 22, y + 5, 180, 0);
     c.text(width - right + 26, y, s.name, 2, grey);
