@@ -92,6 +92,7 @@ struct any_prediction {
   linear_form to(frame f, level const& at) const { return form(f, at); }
   double input_scale(level const& at) const { return scale(at); }
 };
+static_assert(diffx::prediction_policy<any_prediction>);
 
 template <class P>
 any_prediction predicted(P p) {
