@@ -644,7 +644,8 @@ class run {
       to.for_each_buffer([&](T* p, std::int64_t) { targets.push_back(p); });
       std::size_t k = 0;
       from.for_each_buffer([&](T const* p, std::int64_t n) {
-        std::memcpy(targets[k++], p, static_cast<std::size_t>(n) * sizeof(T));
+        if (n > 0) std::memcpy(targets[k], p, static_cast<std::size_t>(n) * sizeof(T));
+        ++k;
       });
       to.restore(from.retained(), from.input_ready());
     };

@@ -125,7 +125,7 @@ class checkpoint_reader {
  private:
   void take(void* out, std::size_t n) {
     if (n > bytes_.size() - at_) fail("diffx::run::resume: the checkpoint is truncated");
-    std::memcpy(out, bytes_.data() + at_, n);
+    if (n > 0) std::memcpy(out, bytes_.data() + at_, n);
     at_ += n;
   }
   std::span<std::byte const> bytes_;
