@@ -55,7 +55,8 @@ struct stage {
 /// The stages of one step, in order. Solvers write it, the run executes it.
 class plan {
  public:
-  /// A stage that calls the model at `at` and goes to `to`.
+  /// A stage that calls the model at `at` and goes to `to`. The reference is good until the next
+  /// stage is added.
   stage& evaluate(level const& at, level const& to) {
     stage& s = stages_.emplace_back();
     s.at = s.convert = at;

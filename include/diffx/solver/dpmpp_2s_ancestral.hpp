@@ -58,12 +58,12 @@ struct dpmpp_2s_ancestral {
     stage& first = out.evaluate(from, middle);
     first.keeps = true;
     first.state[0] = middle.sigma / from.sigma;
-    first.output = -middle.alpha * std::expm1(-r * h);
+    double const reach = first.output = -middle.alpha * std::expm1(-r * h);
     stage& second = out.evaluate(middle, to);
     double const weight = -to.alpha * std::expm1(-h);
     second.state[0] = to.sigma * a.down / middle.sigma;
     second.output = weight / (2.0 * r);
-    second.history[0] = weight * (1.0 - 1.0 / (2.0 * r)) - second.state[0] * first.output;
+    second.history[0] = weight * (1.0 - 1.0 / (2.0 * r)) - second.state[0] * reach;
     second.noise[0] = noise;
   }
 };
