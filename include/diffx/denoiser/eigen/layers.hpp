@@ -1,5 +1,6 @@
 #pragma once
 
+#include <diffx/detail/exp.hpp>
 #include <diffx/error.hpp>
 #include <diffx/random.hpp>
 
@@ -131,11 +132,18 @@ class random_weights {
   double gain_;
 };
 
-/// y = x / (1 + exp(-x)), in place.
+/// x / (1 + exp(-x)). Eigen's exp gives other bits for what lies before and after its aligned
+/// packets, so a value would depend on where its buffer begins; this one gives the same everywhere.
+inline float silu(float x) noexcept { return x / (1.0f + diffx::detail::exp(-x)); }
+
+/// The same in place, for an array whose columns follow each other.
 template <class Derived>
 inline void silu(Eigen::ArrayBase<Derived> const& x) {
   auto& y = x.const_cast_derived();
-  y = y / (1.0f + (-y).exp());
+  float* const values = y.data();
+  index const count = y.size();
+  DIFFX_INDEPENDENT
+  for (index i = 0; i < count; ++i) values[i] = silu(values[i]);
 }
 
 /// Sinusoidal features of process time: angles 1000 t f_k, f_k = exp(-ln(10000) k / 31), k < 32;
@@ -312,7 +320,6 @@ class group_norm {
     small mean(channels), a(channels), b(channels);
     for (index i = 0; i < images; ++i) {
       Eigen::Map<Eigen::ArrayXXf const> const in(x + i * channels * pixels, channels, pixels);
-      Eigen::Map<Eigen::ArrayXXf> out(y + i * channels * pixels, channels, pixels);
       b.setZero();
       for (index p = 0; p < pixels; ++p) b += in.col(p);
       for (index g = 0; g < groups_; ++g) {
@@ -327,9 +334,13 @@ class group_norm {
       a *= scale_;
       b = shift_ - mean * a;
       for (index p = 0; p < pixels; ++p) {
-        auto column = out.col(p);
-        column = in.col(p) * a + b;
-        if constexpr (Silu) silu(column);
+        float const* const from = x + (i * pixels + p) * channels;
+        float* const to = y + (i * pixels + p) * channels;
+        DIFFX_INDEPENDENT
+        for (index c = 0; c < channels; ++c) {
+          float const value = diffx::detail::fma(from[c], a[c], b[c]);
+          to[c] = Silu ? silu(value) : value;
+        }
       }
     }
   }
