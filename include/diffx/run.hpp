@@ -5,6 +5,7 @@
 #include <diffx/detail/checkpoint.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/parts.hpp>
+#include <diffx/detail/run_checks.hpp>
 #include <diffx/error.hpp>
 #include <diffx/noise/counted.hpp>
 #include <diffx/timetable.hpp>
@@ -83,17 +84,6 @@ inline constexpr std::size_t solver_memory = 0;
 template <class S>
 requires requires { S::remembers; }
 inline constexpr std::size_t solver_memory<S> = static_cast<std::size_t>(S::remembers);
-
-inline constexpr std::int64_t workspace_alignment = 64;
-
-inline std::int64_t checked_product(std::int64_t a, std::int64_t b, std::string_view what) {
-  std::int64_t product = 0;
-  if (__builtin_mul_overflow(a, b, &product)) {
-    fail("diffx::run: " + std::string(what) + " = " + text(static_cast<long long>(a)) + " x " +
-         text(static_cast<long long>(b)) + " does not fit 63 bits");
-  }
-  return product;
-}
 
 template <class T>
 struct non_finite_op {
@@ -327,19 +317,11 @@ class run {
         first_(opts.first_step),
         end_(opts.last_step < 0 ? grid.steps() : opts.last_step + 1),
         blocks_(make_blocks<B...>(sampler, denoiser, x, opts, workspace)) {
-    constexpr auto where = "diffx::run";
-    detail::require(first_ >= 0 && first_ < grid.steps(), where, "first_step", first_,
-                    "in [0, " + detail::text(grid.steps()) + ")");
-    detail::require(end_ > first_ && end_ <= grid.steps(), where, "last_step", end_ - 1,
-                    "in [first_step, " + detail::text(grid.steps()) + ")");
+    detail::check_steps(first_, end_, grid.steps());
     noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch, std::get<0>(x).features,
                        grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
-    if (options_.check_finite && !Exec::on_host) {
-      detail::fail(
-          "diffx::run: check_finite = true reads the prediction on the host; it must be "
-          "false with this execution object");
-    }
+    if constexpr (!Exec::on_host) detail::check_finite_is_off(options_.check_finite);
     step_ = history_from_ = first_;
     if constexpr (blocks > 1) {
       (part_grids_.push_back(part_grid<B>()), ...);
@@ -351,23 +333,12 @@ class run {
 
   template <std::size_t... B>
   static std::int64_t size_of(std::tuple<batch_view<Ts>...> const& x, std::index_sequence<B...>) {
-    std::int64_t total = 0;
-    auto const add = [&](auto const& view, std::int64_t elements, std::int64_t bytes) {
-      detail::require(view.batch >= 0, "diffx::run", "batch", static_cast<long long>(view.batch),
-                      "at least 0");
-      detail::require(view.features >= 1, "diffx::run", "features",
-                      static_cast<long long>(view.features), "at least 1 (the shape is empty)");
-      detail::checked_product(
-          detail::checked_product(view.batch, view.features, "batch x features"), 256, "workspace");
-      std::int64_t const size = elements * bytes;
-      total += (size + detail::workspace_alignment - 1) / detail::workspace_alignment *
-               detail::workspace_alignment;
-    };
-    (add(std::get<B>(x), 0, 1), ...);
-    (add(std::get<B>(x),
-         block_t<B>::workspace_elements(std::get<B>(x).batch, std::get<B>(x).features),
-         static_cast<std::int64_t>(sizeof(value_t<B>))),
-     ...);
+    (detail::check_shape(std::get<B>(x).batch, std::get<B>(x).features), ...);
+    std::int64_t const total =
+        (detail::aligned_bytes(
+             block_t<B>::workspace_elements(std::get<B>(x).batch, std::get<B>(x).features) *
+             static_cast<std::int64_t>(sizeof(value_t<B>))) +
+         ...);
     return total;
   }
 
@@ -375,26 +346,14 @@ class run {
   static blocks_t make_blocks(Sampler const& sampler, Denoiser const& denoiser,
                               std::tuple<batch_view<Ts>...> const& x, options<Noise> const& opts,
                               std::span<std::byte> workspace) {
-    auto const needed = size_of(x, std::index_sequence<B...>{});
-    if (static_cast<std::int64_t>(workspace.size()) < needed) {
-      detail::fail("diffx::run: workspace has " +
-                   detail::text(static_cast<long long>(workspace.size())) + " bytes, needs " +
-                   detail::text(static_cast<long long>(needed)));
-    }
-    if (needed > 0 && reinterpret_cast<std::uintptr_t>(workspace.data()) %
-                              static_cast<std::uintptr_t>(detail::workspace_alignment) !=
-                          0) {
-      detail::fail("diffx::run: workspace must be aligned to 64 bytes");
-    }
-    bool const same_batch = ((std::get<B>(x).batch == std::get<0>(x).batch) && ...);
-    if (!same_batch) detail::fail("diffx::run: the blocks of a state must have one batch size");
-    bool const has_data = ((std::get<B>(x).data != nullptr || std::get<B>(x).size() == 0) && ...);
-    if (!has_data) detail::fail("diffx::run: a state's data is null");
+    detail::check_workspace(workspace, size_of(x, std::index_sequence<B...>{}));
+    (detail::check_state(std::get<B>(x).data != nullptr || std::get<B>(x).size() == 0,
+                         std::get<B>(x).batch == std::get<0>(x).batch),
+     ...);
     std::byte* p = workspace.data();
     auto const take = [&](std::int64_t bytes) {
       std::byte* const here = p;
-      p += (bytes + detail::workspace_alignment - 1) / detail::workspace_alignment *
-           detail::workspace_alignment;
+      p += detail::aligned_bytes(bytes);
       return here;
     };
     return blocks_t{block_t<B>(
@@ -447,45 +406,16 @@ class run {
     std::vector<int> offsets{0};
     for (int i = first_; i < end_; ++i) {
       int const from = i >= history_from_ ? history_from_ : i;
-      std::size_t const before = out.stages().size();
       solver.plan(plan_context<std::remove_cvref_t<decltype(process)>>{process, grid_of<B>(), i,
                                                                        from, end_ - 1},
                   out);
-      for (std::size_t k = before; k < out.stages().size(); ++k) {
-        check<std::remove_cvref_t<decltype(solver)>>(out.stages()[k], i);
-      }
+      auto const before = static_cast<std::size_t>(offsets.back());
+      detail::check_stages(std::span(out.stages()).subspan(before), grid_->step(i),
+                           detail::facts_of<std::remove_cvref_t<decltype(solver)>>);
       offsets.push_back(static_cast<int>(out.stages().size()));
     }
-    if (B > 0 && offsets != offsets_) {
-      detail::fail("diffx::run: the solvers of blocks 0 and " + detail::text(static_cast<int>(B)) +
-                   " ask for different stages; give all blocks solvers with the same evaluations");
-    }
+    if (B > 0) detail::check_same_stages(offsets == offsets_, static_cast<int>(B));
     offsets_ = std::move(offsets);
-  }
-
-  // A weight that is not finite would reach every element; the solver or the grid is at fault.
-  template <class Solver>
-  void check(stage const& s, int step) const {
-    char const* const undeclared = !s.evaluates && !detail::has_pure_passes<Solver>
-                                       ? "pure_passes = true"
-                                   : s.keeps && Solver::history == 0 ? "history"
-                                   : s.retains && Solver::states < 2 ? "states"
-                                                                     : nullptr;
-    if (undeclared != nullptr) {
-      detail::fail("diffx::run: " + std::string(Solver::name) + " plans a stage at step " +
-                   detail::text(step) + " that needs its member " + undeclared);
-    }
-    double sum = s.output + s.hook;
-    for (double w : s.state) sum += w;
-    for (double w : s.history) sum += w;
-    for (noise_term const& n : s.noise) sum += n.weight;
-    if (!(sum - sum == 0.0)) {
-      detail::fail("diffx::run: " + std::string(Solver::name) +
-                   " has a weight that is not finite at step " + detail::text(step) +
-                   " from lambda = " + detail::text((*grid_)[step].lambda) + " to " +
-                   detail::text((*grid_)[step + 1].lambda) +
-                   "; this grid point is outside what the solver can do");
-    }
   }
 
   template <std::size_t... B>
@@ -530,11 +460,15 @@ class run {
         sampler_->cache.weights(
             now, std::span<double const>(times.data(), static_cast<std::size_t>(stored_) + 1),
             std::span<double>(m.weight.data(), static_cast<std::size_t>(stored_)));
+        detail::check_weights(std::span(m.weight).first(static_cast<std::size_t>(stored_)),
+                              cache_type::name, step_);
       }
       return m;
     }
     sampler_->guidance.weights(
         now, std::span<double>(m.weight.data(), static_cast<std::size_t>(guidance_type::branches)));
+    detail::check_weights(std::span(m.weight).first(guidance_type::branches), guidance_type::name,
+                          step_);
     for (int b = 0; b < guidance_type::branches; ++b) {
       if (m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
       query const q{step_, stage_, b, s.at, s.to};
@@ -572,16 +506,8 @@ class run {
   void check_finite(batch_view<T> out, int branch) {
     exec_->for_each_sample(
         out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
-    for (std::int64_t i = 0; i < out.batch; ++i) {
-      if (bad_[static_cast<std::size_t>(i)] == 0) continue;
-      detail::fail("diffx::run: the denoiser returned " +
-                   detail::text(static_cast<long long>(bad_[static_cast<std::size_t>(i)])) +
-                   " values that are not finite (of " +
-                   detail::text(static_cast<long long>(out.features)) + ") for sample " +
-                   detail::text(static_cast<long long>(out.first_sample + i)) + " in step " +
-                   detail::text(step_) + ", evaluation " + detail::text(stage_) + ", branch " +
-                   detail::text(branch) + ", at t = " + detail::text((*grid_)[step_].t));
-    }
+    detail::report_non_finite(bad_, out.features, out.first_sample,
+                              {step_, stage_, branch, (*grid_)[step_], (*grid_)[step_]});
   }
 
   template <std::size_t... B>

@@ -300,6 +300,20 @@ TEST_CASE("bad arguments are refused before the first call, with name, value and
   CHECK(calls == 0);
 }
 
+/// A user's guidance with a mistake: from step 2 on it asks for no branch.
+struct silent_guidance : guidance::none {
+  void weights(step const& s, std::span<double> w) const { w[0] = s.index < 2 ? 1.0 : 0.0; }
+};
+
+TEST_CASE("a guidance that asks for no branch is reported with its step") {
+  sampler<test::vp_process, solver::ddim, silent_guidance> const s{};
+  std::vector<float> x(6);
+  auto const text = message_of([&] {
+    s.sample(exec::host{}, test::wavy{}, test::lambda_grid(4), batch_view<float>{x.data(), 2, 3});
+  });
+  CHECK(contains(text, "guidance::none gives weights of sum 0 at step 2"));
+}
+
 TEST_CASE("timetables refuse what is not a list of falling levels") {
   auto const levels = test::uniform_lambda(-2, 2, 4);
   auto const with = [&](auto change) {

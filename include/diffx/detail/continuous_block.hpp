@@ -235,17 +235,17 @@ class continuous_block {
       d.preview = preview;
     }
 
+    // A tensor that this stage does not use stands for one that it reads in any case, with weight
+    // 0: that costs no memory traffic, and a composition compiles one pass for all its stages.
     for (int j = 0; j < state_slots; ++j) {
-      auto const slot = static_cast<std::size_t>(j <= retained_ ? j : 0);
-      d.state[j] = state_[slot];
-      d.state_weight[j] = static_cast<T>(s.state[static_cast<std::size_t>(j)]);
+      double const w = s.state[static_cast<std::size_t>(j)];
+      d.state[j] = state_[static_cast<std::size_t>(j <= retained_ && w != 0.0 ? j : 0)];
+      d.state_weight[j] = static_cast<T>(w);
     }
-    int past = 0;
     for (int j = 0; j < history_size; ++j) {
-      auto const w = s.history[static_cast<std::size_t>(j)];
-      d.history[j] = history_[static_cast<std::size_t>(j)];
+      double const w = s.history[static_cast<std::size_t>(j)];
+      d.history[j] = w != 0.0 ? history_[static_cast<std::size_t>(j)] : d.state[0];
       d.history_weight[j] = static_cast<T>(w);
-      if (w != 0.0) past = j + 1;
     }
     bool noisy = false;
     for (int j = 0; j < Solver::noises; ++j) {
@@ -275,7 +275,13 @@ class continuous_block {
         d.input_scale = static_cast<T>(prediction_.input_scale(*next_at));
       }
     }
-    dispatch<0>(exec, d, sources, past, noisy);
+    if (s.evaluates) {
+      constexpr int most = branches > Cache::depth ? branches : Cache::depth;
+      for (int g = sources; g < most; ++g) d.source[g] = d.source[0];
+      run_pass<most>(exec, d, noisy);
+    } else if constexpr (has_pure_passes<Solver>) {
+      run_pass<0>(exec, d, noisy);
+    }
     if (ends_step) {
       state_[0] = x_.data;
       retained_ = 0;
@@ -383,30 +389,16 @@ class continuous_block {
     d.log_std[1] = static_cast<T>(s.log_std[1]);
   }
 
-  // Run-time counts of sources and history become template arguments here, once per stage.
   template <int G, class Exec>
-  void dispatch(Exec const& exec, pass_data<T> const& d, int sources, int past, bool noisy) {
-    constexpr int most = branches > Cache::depth ? branches : Cache::depth;
-    if (sources == G) {
-      if constexpr (G > 0 || has_pure_passes<Solver>) dispatch_history<G, 0>(exec, d, past, noisy);
-    } else if constexpr (G < most) {
-      dispatch<G + 1>(exec, d, sources, past, noisy);
-    }
-  }
-
-  template <int G, int H, class Exec>
-  void dispatch_history(Exec const& exec, pass_data<T> const& d, int past, bool noisy) {
-    if (past == H) {
-      constexpr x0_hook hook = G > 0 ? Guidance::hook : x0_hook::none;
-      constexpr bool variance = G > 0 && Variance;
-      bool const flat =
-          !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !variance;
-      launch(exec,
-             fused_pass<T, G, state_slots, H, Solver::noises, hook, variance, Noise>{d, noise_},
-             flat);
-    } else if constexpr (H < history_size) {
-      dispatch_history<G, H + 1>(exec, d, past, noisy);
-    }
+  void run_pass(Exec const& exec, pass_data<T> const& d, bool noisy) const {
+    constexpr x0_hook hook = G > 0 ? Guidance::hook : x0_hook::none;
+    constexpr bool variance = G > 0 && Variance;
+    bool const flat =
+        !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !variance;
+    launch(exec,
+           fused_pass<T, G, state_slots, history_size, Solver::noises, hook, variance, Noise>{
+               d, noise_},
+           flat);
   }
 
   // Without anything per sample the rows are one long row, and short rows cost no more than one.

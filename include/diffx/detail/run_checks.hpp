@@ -1,0 +1,138 @@
+#pragma once
+
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/continuous_block.hpp>
+#include <diffx/error.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+// What a run refuses. No policy is a template argument here: messages are compiled once, not once
+// for every composition.
+
+namespace diffx::detail {
+
+inline constexpr std::int64_t workspace_alignment = 64;
+
+inline std::int64_t aligned_bytes(std::int64_t bytes) noexcept {
+  return (bytes + workspace_alignment - 1) / workspace_alignment * workspace_alignment;
+}
+
+inline std::int64_t checked_product(std::int64_t a, std::int64_t b, std::string_view what) {
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) {
+    fail("diffx::run: " + std::string(what) + " = " + text(static_cast<long long>(a)) + " x " +
+         text(static_cast<long long>(b)) + " does not fit 63 bits");
+  }
+  return product;
+}
+
+inline void check_shape(std::int64_t batch, std::int64_t features) {
+  require(batch >= 0, "diffx::run", "batch", static_cast<long long>(batch), "at least 0");
+  require(features >= 1, "diffx::run", "features", static_cast<long long>(features),
+          "at least 1 (the shape is empty)");
+  checked_product(checked_product(batch, features, "batch x features"), 256, "workspace");
+}
+
+inline void check_steps(int first, int end, int steps) {
+  require(first >= 0 && first < steps, "diffx::run", "first_step", first,
+          "in [0, " + text(steps) + ")");
+  require(end > first && end <= steps, "diffx::run", "last_step", end - 1,
+          "in [first_step, " + text(steps) + ")");
+}
+
+inline void check_workspace(std::span<std::byte const> workspace, std::int64_t needed) {
+  if (static_cast<std::int64_t>(workspace.size()) < needed) {
+    fail("diffx::run: workspace has " + text(static_cast<long long>(workspace.size())) +
+         " bytes, needs " + text(static_cast<long long>(needed)));
+  }
+  auto const address = reinterpret_cast<std::uintptr_t>(workspace.data());
+  if (needed > 0 && address % static_cast<std::uintptr_t>(workspace_alignment) != 0) {
+    fail("diffx::run: workspace must be aligned to 64 bytes");
+  }
+}
+
+inline void check_state(bool has_data, bool same_batch) {
+  if (!same_batch) fail("diffx::run: the blocks of a state must have one batch size");
+  if (!has_data) fail("diffx::run: a state's data is null");
+}
+
+inline void check_same_stages(bool same, int block) {
+  if (same) return;
+  fail("diffx::run: the solvers of blocks 0 and " + text(block) +
+       " ask for different stages; give all blocks solvers with the same evaluations");
+}
+
+inline void check_finite_is_off(bool check_finite) {
+  if (!check_finite) return;
+  fail(
+      "diffx::run: check_finite = true reads the prediction on the host; it must be false with "
+      "this execution object");
+}
+
+/// What a solver declares about its stages.
+struct solver_facts {
+  std::string_view name;
+  bool pure_passes;
+  int history;
+  int states;
+};
+template <class S>
+inline constexpr solver_facts facts_of{S::name, has_pure_passes<S>, S::history, S::states};
+
+/// Refuses stages that need what their solver does not declare, and weights that are not finite:
+/// those would reach every element, and the solver or the grid is at fault.
+inline void check_stages(std::span<stage const> stages, step const& now, solver_facts const& has) {
+  for (stage const& s : stages) {
+    char const* const undeclared = !s.evaluates && !has.pure_passes ? "pure_passes = true"
+                                   : s.keeps && has.history == 0    ? "history"
+                                   : s.retains && has.states < 2    ? "states"
+                                                                    : nullptr;
+    if (undeclared != nullptr) {
+      fail("diffx::run: " + std::string(has.name) + " plans a stage at step " + text(now.index) +
+           " that needs its member " + undeclared);
+    }
+    double sum = s.output + s.hook;
+    for (double w : s.state) sum += w;
+    for (double w : s.history) sum += w;
+    for (noise_term const& n : s.noise) sum += n.weight;
+    if (!(sum - sum == 0.0)) {
+      fail("diffx::run: " + std::string(has.name) + " has a weight that is not finite at step " +
+           text(now.index) + " from lambda = " + text(now.from.lambda) + " to " +
+           text(now.to.lambda) + "; this grid point is outside what the solver can do");
+    }
+  }
+}
+
+/// Refuses a guidance that asks for no branch, a cache that uses no prediction, and a weight of
+/// NaN.
+inline void check_weights(std::span<double const> weights, std::string_view policy, int step) {
+  double sum = 0.0;
+  bool any = false;
+  for (double w : weights) {
+    sum += w;
+    any = any || w != 0.0;
+  }
+  if (any && sum - sum == 0.0) return;
+  fail("diffx::run: " + std::string(policy) + " gives weights of sum " + text(sum) + " at step " +
+       text(step) + "; at least one must be other than 0, and all finite");
+}
+
+/// Reports the first sample with a count of values that are not finite.
+inline void report_non_finite(std::span<std::int64_t const> counts, std::int64_t features,
+                              std::int64_t first_sample, query const& q) {
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) continue;
+    fail("diffx::run: the denoiser returned " + text(static_cast<long long>(counts[i])) +
+         " values that are not finite (of " + text(static_cast<long long>(features)) +
+         ") for sample " + text(static_cast<long long>(first_sample) + static_cast<long long>(i)) +
+         " in step " + text(q.step) + ", evaluation " + text(q.stage) + ", branch " +
+         text(q.branch) + ", at t = " + text(q.at.t));
+  }
+}
+
+}  // namespace diffx::detail
