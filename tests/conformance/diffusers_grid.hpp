@@ -157,6 +157,14 @@ inline diffx::level clean_level(double timestep = 0.0) {
   return {0.0, 1.0, 0.0, std::numeric_limits<double>::infinity(), timestep};
 }
 
+/// In place of alpha = 0, so little signal that x0 as (x - sigma eps) / alpha is beyond every clip but
+/// not beyond a float: schedulers divide by the zero and clip the infinity.
+inline diffx::level dark(diffx::level at) {
+  at.alpha = 1e-30;
+  at.lambda = std::log(at.alpha);
+  return at;
+}
+
 inline diffx::level table_level(diffx::schedule::alpha_bar_table const& table, int i,
                                 double timestep) {
   if (i < 0 || i >= table.size()) {
@@ -490,6 +498,16 @@ inline int first_clipped(diffx::schedule::alpha_bar_table const& table, double l
   return clipped;
 }
 
+/// The inverse drops repeated timesteps from its list, before it cuts them to integers, but not their
+/// sigmas.
+inline void drop_repeated(std::vector<double>& timesteps) {
+  std::vector<double> kept;
+  for (double const x : timesteps) {
+    if (std::find(kept.begin(), kept.end(), x) == kept.end()) kept.push_back(x);
+  }
+  timesteps = std::move(kept);
+}
+
 inline void multistep_grid(grid_case& g, settings const& s, json const& num_steps,
                            arguments& args) {
   namespace sigma = diffx::grid::sigma;
@@ -572,8 +590,12 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   } else {
     respaced = false;
   }
-  if (respaced && inverse) std::reverse(v.begin(), v.end());
-  if (respaced && inverse && n == 1) v = {range.min};  // it starts from the data
+  if (respaced && inverse) {  // from the data on
+    std::reverse(v.begin(), v.end());
+    if (n == 1) v = {range.min};
+    // Its beta sigmas are the largest less a part of the whole range, which costs small ones digits.
+    for (double& x : v) x = s.flag("use_beta_sigmas") ? range.max + (x - range.max) : x;
+  }
 
   if (respaced && !(flow && unipc)) {
     for (std::size_t i = 0; i < v.size(); ++i) t[i] = curve.index_of(v[i]);
@@ -617,6 +639,7 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   }
   if (flow) g.path = path::flow;
 
+  if (inverse && how != to_integer::round) drop_repeated(t);
   if (how != to_integer::none) {
     g.unrounded = t;
     for (double& x : t) {
@@ -637,13 +660,7 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   }
   g.timesteps = std::move(t);
   g.sigmas = std::move(v);
-  if (inverse) {  // repeated timesteps are dropped from the list, but not their sigmas
-    std::vector<double> kept;
-    for (double const x : g.timesteps) {
-      if (std::find(kept.begin(), kept.end(), x) == kept.end()) kept.push_back(x);
-    }
-    g.timesteps = std::move(kept);
-  }
+  if (inverse && how == to_integer::round) drop_repeated(g.timesteps);
   finish_single(g);
 }
 

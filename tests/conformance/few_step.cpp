@@ -222,6 +222,7 @@ setup pndm_setup(json const& c, grid_case const& g) {
     for (diffx::step const& step : g.steps) {
       s.levels.push_back(process.at_index(step.from.timestep));
     }
+    noise_to(s, s.levels.front());
     s.levels.push_back(end);
     return s;
   }
@@ -328,12 +329,22 @@ setup scm_setup(grid_case const& g, json const& config) {
   return s;
 }
 
-setup lcm_setup(grid_case const& g, json const& config) {
+/// The levels at which the network is asked.
+std::vector<level> asked(grid_case const& g) {
+  std::vector<level> levels = g.evals;
+  for (level& l : levels) l = l.alpha == 0.0 ? detail::dark(l) : l;
+  return levels;
+}
+
+setup lcm_setup(json const& c, grid_case const& g, json const& config) {
   setup s;
   s.prediction = discrete_prediction(config, true);
   s.plan = planned(solver::lcm{config.value("timestep_scaling", 10.0)});
-  s.levels.assign(g.evals.begin(), g.evals.end());
-  s.levels.push_back(detail::clean_level());
+  s.levels = asked(g);
+  // Given timesteps that are not all used have no last step: it renoises onto its own level.
+  json const set = c.value("set_timesteps", json::object());
+  bool const cut = set.contains("timesteps") && set["timesteps"].size() > g.timesteps.size();
+  s.levels.push_back(cut ? s.levels.back() : detail::clean_level());
   return s;
 }
 
@@ -351,7 +362,7 @@ setup tcd_setup(json const& c, grid_case const& g, json const& config) {
   } else {
     s.plan = planned_with(tcd, diffx::process::vp_discrete(*g.table));
   }
-  s.levels.assign(g.evals.begin(), g.evals.end());
+  s.levels = asked(g);
   s.levels.push_back(g.steps.back().to);  // index 0, whatever set_alpha_to_one says
   return s;
 }
@@ -542,7 +553,7 @@ bool family(json const& c, report& r) {
   } else if (name == "LCMScheduler") {
     refuse_step_args(c);
     auto const g = grid();
-    lcm_case<T>(c, r, g, noised(lcm_setup(g, config), g));
+    lcm_case<T>(c, r, g, noised(lcm_setup(c, g, config), g));
   } else if (name == "TCDScheduler") {
     auto const g = grid();
     run_case<T, frame::x0, 1>(c, r, g, noised(tcd_setup(c, g, config), g));

@@ -287,10 +287,9 @@ void ddpm(prepared& p, bool unclip) {
 
 void wuerstchen(prepared& p) {
   p.prediction.type = prediction::eps{};
-  int const last = static_cast<int>(p.grid.steps.size()) - 1;
-  p.plan = [=](context const& c, int index, diffx::plan& out) {
+  p.plan = [](context const& c, int, diffx::plan& out) {
     solver::ddpm s;
-    s.mean_at_end = index == last;
+    s.mean_at_end = c.to().timestep == 0.0;
     s.plan(c, out);
   };
 }
@@ -396,6 +395,7 @@ void flow_ancestral(prepared& p) {
 /// hook on x0 moves; here it has length 1e-13 in lambda and no noise.
 void plan_step(prepared const& p, int index, diffx::plan& out) {
   diffx::step s = p.grid.steps[static_cast<std::size_t>(index)];
+  if (s.from.alpha == 0.0) s.from = detail::dark(s.from);
   bool const still = std::fabs(s.to.lambda - s.from.lambda) < 1e-12;
   if (still) {
     double const sign = p.grid.scheduler == "DDIMInverseScheduler" ? -1.0 : 1.0;
