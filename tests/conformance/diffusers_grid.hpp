@@ -597,6 +597,7 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
     for (double& x : v) x = s.flag("use_beta_sigmas") ? range.max + (x - range.max) : x;
   }
 
+  if (respaced || flow) t.resize(static_cast<std::size_t>(n));  // clipped grids may be shorter
   if (respaced && !(flow && unipc)) {
     for (std::size_t i = 0; i < v.size(); ++i) t[i] = curve.index_of(v[i]);
   } else if (respaced) {
