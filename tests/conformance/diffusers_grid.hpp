@@ -157,8 +157,19 @@ inline diffx::level clean_level(double timestep = 0.0) {
   return {0.0, 1.0, 0.0, std::numeric_limits<double>::infinity(), timestep};
 }
 
+/// In place of alpha = 0, so little signal that x0 as (x - sigma eps) / alpha is beyond every clip but
+/// not beyond a float: schedulers divide by the zero and clip the infinity.
+inline diffx::level dark(diffx::level at) {
+  at.alpha = 1e-30;
+  at.lambda = std::log(at.alpha);
+  return at;
+}
+
 inline diffx::level table_level(diffx::schedule::alpha_bar_table const& table, int i,
                                 double timestep) {
+  if (i < 0 || i >= table.size()) {
+    diffx::detail::fail("conformance: index " + std::to_string(i) + " is not in the table");
+  }
   return make_level(table.alpha(i), table.sigma(i), table.lambda(i), timestep);
 }
 
@@ -184,12 +195,9 @@ inline diffx::level sigma_level(path on, double s, double timestep) {
 
 inline diffx::schedule::alpha_bar_table base_table(settings const& s) {
   int const n = s.integer("num_train_timesteps");
-  if (s.has("trained_betas")) {  // given betas replace the schedule
-    auto const betas = s.all().at("trained_betas").get<std::vector<double>>();
-    if (static_cast<int>(betas.size()) != n) {
-      unknown(s.scheduler(), "num_train_timesteps", n, "the number of trained_betas");
-    }
-    return diffx::schedule::alpha_bar_table::from_betas(betas);
+  if (s.has("trained_betas")) {  // given betas replace the schedule, be they n or not
+    return diffx::schedule::alpha_bar_table::from_betas(
+        s.all().at("trained_betas").get<std::vector<double>>());
   }
   std::string const name = s.word("beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2",
                                                     "sigmoid", "exp", "laplace"});
@@ -205,34 +213,63 @@ inline diffx::schedule::alpha_bar_table base_table(settings const& s) {
   return diffx::schedule::scaled_linear(n, start, end);
 }
 
-/// Classes that divide by alpha put 2^-24 in place of the zero of a rescaled table.
-inline diffx::schedule::alpha_bar_table make_table(settings const& s, bool terminal_is_zero) {
+inline diffx::schedule::alpha_bar_table make_table(settings const& s) {
   auto table = base_table(s);
   if (s.has("snr_shift_scale")) {
     table = diffx::schedule::snr_shift(table, s.number("snr_shift_scale"));
   }
   if (s.flag("rescale_betas_zero_snr")) {
     table = diffx::schedule::zero_terminal_snr(table);
-    if (!terminal_is_zero) table = diffx::schedule::with_terminal_alpha_bar(table);
   }
   return table;
 }
 
-/// sigma / alpha at a real index, linear between table entries.
-inline double sigma_at(diffx::schedule::alpha_bar_table const& table, double index) {
-  int const last = table.size() - 1;
-  if (index <= 0.0) return table.edm_sigma(0);
-  if (index >= last) return table.edm_sigma(last);
-  int const low = static_cast<int>(index);
-  double const w = index - low;
-  double const a = table.edm_sigma(low);
-  return w == 0.0 ? a : a + w * (table.edm_sigma(low + 1) - a);
-}
+/// sigma / alpha of every trained step, for classes that divide by alpha: these put an alpha_bar of
+/// 2^-24 in place of the zero of a rescaled table. Where the entry before is smaller still, the
+/// values end with a fall that no table of the library has, and are searched here.
+class sigma_curve {
+ public:
+  explicit sigma_curve(diffx::schedule::alpha_bar_table const& table) {
+    int const last = table.size() - 1;
+    for (int i = 0; i <= last; ++i) sigmas_.push_back(table.edm_sigma(i));
+    bool const zero = table.zero_terminal_snr();
+    if (zero) sigmas_.back() = std::sqrt(0x1p24 - 1.0);
+    if (!zero) {
+      process_.emplace(table);
+    } else if (table.alpha_bar(last - 1) > 0x1p-24) {
+      process_.emplace(diffx::schedule::with_terminal_alpha_bar(table));
+    }
+  }
 
-/// The real index with this sigma / alpha, linear in log sigma, clamped to the table.
-inline double index_at(diffx::process::vp_discrete const& process, double s) {
-  return process.index_at_lambda(s > 0.0 ? -std::log(s) : -std::log(1e-10), true);
-}
+  double min() const { return sigmas_.front(); }
+  double max() const { return sigmas_.back(); }
+
+  /// At a real index, linear between entries.
+  double at(double index) const {
+    double const last = static_cast<double>(sigmas_.size()) - 1.0;
+    if (index <= 0.0) return min();
+    if (index >= last) return max();
+    auto const low = static_cast<std::size_t>(index);
+    double const w = index - static_cast<double>(low);
+    double const a = sigmas_[low];
+    return w == 0.0 ? a : a + w * (sigmas_[low + 1] - a);
+  }
+
+  /// The real index of a value, linear in its logarithm, clamped to the table.
+  double index_of(double s) const {
+    double const x = std::log(s > 0.0 ? s : 1e-10);
+    if (process_) return process_->index_at_lambda(-x, true);
+    std::size_t low = sigmas_.size() - 1;  // the last entry that is not above
+    while (low > 0 && x < std::log(sigmas_[low])) --low;
+    low = std::min(low, sigmas_.size() - 2);
+    double const a = std::log(sigmas_[low]), b = std::log(sigmas_[low + 1]);
+    return static_cast<double>(low) + std::clamp((a - x) / (a - b), 0.0, 1.0);
+  }
+
+ private:
+  std::vector<double> sigmas_;
+  std::optional<diffx::process::vp_discrete> process_;
+};
 
 inline std::vector<double> reals(std::vector<int> const& v) { return {v.begin(), v.end()}; }
 
@@ -301,13 +338,15 @@ inline double evenly(double first, double last, int k, int count) {
   return count == 1 ? first : k * ((last - first) / (count - 1)) + first;
 }
 
-inline std::vector<int> spaced(settings const& s, int n, diffx::grid::points which, int last) {
+/// Of `train` steps, the first `last` are used.
+inline std::vector<int> spaced(settings const& s, int n, diffx::grid::points which, int last,
+                               int train) {
   std::string const spacing = s.word("timestep_spacing", {"linspace", "leading", "trailing"});
   if (spacing == "linspace") return rounded_linspace(last, n, which);
   if (spacing == "leading") {
     return diffx::grid::index::leading(last, n, s.integer("steps_offset"), which);
   }
-  return rounded_trailing(last, s.integer("num_train_timesteps"), n);
+  return rounded_trailing(last, train, n);
 }
 
 inline std::vector<int> explicit_timesteps(json const& v) { return v.get<std::vector<int>>(); }
@@ -356,25 +395,25 @@ inline std::vector<int> stride_below(std::vector<int> const& indices, int train,
 
 inline void index_grid(grid_case& g, settings const& s, json const& num_steps, arguments& args) {
   std::string const& name = s.scheduler();
-  g.table = make_table(s, true);
-  int const train = g.table->size();
+  g.table = make_table(s);
+  int const train = s.integer("num_train_timesteps");
   auto const exact = diffx::grid::points::exact;
 
   if (name == "DDPMScheduler") {
     json const given = args.get("timesteps");
-    auto const indices = given.is_null() ? spaced(s, steps_of(s, num_steps), exact, train)
+    auto const indices = given.is_null() ? spaced(s, steps_of(s, num_steps), exact, train, train)
                                          : explicit_timesteps(given);
     finish_indices(g, s, indices, next_of(indices));
   } else if (name == "DDIMScheduler" || name == "CogVideoXDDIMScheduler" ||
              name == "CogVideoXDPMScheduler") {
     int const n = steps_of(s, num_steps);
-    auto const indices = spaced(s, n, exact, train);
+    auto const indices = spaced(s, n, exact, train, train);
     finish_indices(g, s, indices, stride_below(indices, train, n));
   } else if (name == "DDIMInverseScheduler") {
     // From data to noise: the model is asked at index i, the state is one stride below it.
     int const n = steps_of(s, num_steps);
     s.word("timestep_spacing", {"leading", "trailing"});
-    auto indices = spaced(s, n, exact, train);
+    auto indices = spaced(s, n, exact, train, train);
     std::vector<int> const rising(indices.rbegin(), indices.rend());
     g.timesteps = reals(rising);
     auto const first = final_level(s, *g.table);
@@ -389,12 +428,11 @@ inline void index_grid(grid_case& g, settings const& s, json const& num_steps, a
     g.final = g.evals.back();
   } else if (name == "PNDMScheduler") {
     int const n = steps_of(s, num_steps);
-    auto const indices = spaced(s, n, exact, train);
+    auto const indices = spaced(s, n, exact, train, train);
     std::vector<int> asked;
     if (s.flag("skip_prk_steps")) {
       asked.assign(indices.begin(), indices.end());
-      if (n < 2) unknown(name, "num_steps", n, "at least 2 with skip_prk_steps");
-      asked.insert(asked.begin() + 1, indices[1]);
+      if (n > 1) asked.insert(asked.begin() + 1, indices[1]);
     } else {
       // Three Runge-Kutta steps of four calls each: t, the middle twice, the end.
       if (n < 4) unknown(name, "num_steps", n, "at least 4 without skip_prk_steps");
@@ -430,14 +468,20 @@ inline void index_grid(grid_case& g, settings const& s, json const& num_steps, a
     json const strength_given = args.get("strength");
     json const origin = args.get("original_inference_steps");
     double const strength = strength_given.is_null() ? 1.0 : strength_given.get<double>();
-    s.word("timestep_spacing", {"leading"});
+    s.word("timestep_spacing", {"leading", "trailing", "linspace"});  // without effect
     // TCD takes every training step as the origin when a count is given at the call.
     int const original = origin.is_null()         ? s.integer("original_inference_steps")
                          : name == "TCDScheduler" ? train
                                                   : origin.get<int>();
-    auto const indices = given.is_null() ? diffx::grid::index::consistency(
-                                               train, steps_of(s, num_steps), original, strength)
-                                         : explicit_timesteps(given);
+    std::vector<int> indices;
+    if (given.is_null()) {
+      indices =
+          diffx::grid::index::consistency(train, steps_of(s, num_steps), original, strength);
+    } else {
+      indices = explicit_timesteps(given);
+      auto const n = static_cast<int>(indices.size());
+      indices.erase(indices.begin(), indices.end() - std::min(static_cast<int>(n * strength), n));
+    }
     auto targets = next_of(indices);
     targets.back() = name == "TCDScheduler" ? 0 : indices.back();
     finish_indices(g, s, indices, targets);
@@ -454,6 +498,16 @@ inline int first_clipped(diffx::schedule::alpha_bar_table const& table, double l
   return clipped;
 }
 
+/// The inverse drops repeated timesteps from its list, before it cuts them to integers, but not their
+/// sigmas.
+inline void drop_repeated(std::vector<double>& timesteps) {
+  std::vector<double> kept;
+  for (double const x : timesteps) {
+    if (std::find(kept.begin(), kept.end(), x) == kept.end()) kept.push_back(x);
+  }
+  timesteps = std::move(kept);
+}
+
 inline void multistep_grid(grid_case& g, settings const& s, json const& num_steps,
                            arguments& args) {
   namespace sigma = diffx::grid::sigma;
@@ -464,9 +518,9 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   bool const multi = name == "DPMSolverMultistepScheduler";
   bool const keeps_last =
       name == "DEISMultistepScheduler" || name == "SASolverScheduler" || inverse;
-  g.table = make_table(s, false);
-  diffx::process::vp_discrete const process(*g.table);
-  int const train = g.table->size();
+  g.table = make_table(s);
+  sigma_curve const curve(*g.table);
+  int const train = s.integer("num_train_timesteps");
   double const clip = s.has("lambda_min_clipped") ? s.number("lambda_min_clipped")
                                                   : -std::numeric_limits<double>::infinity();
   int const last = train - first_clipped(*g.table, clip);
@@ -494,7 +548,7 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
       // n of n + 1 points, without the largest; spaced() drops the smallest of them.
       std::string const spacing = s.word("timestep_spacing", {"linspace", "leading", "trailing"});
       if (spacing == "trailing") {
-        t = reals(spaced(s, n, drop, last));
+        t = reals(spaced(s, n, drop, last, train));
         std::reverse(t.begin(), t.end());
       } else {
         auto const all = spacing == "linspace"
@@ -503,13 +557,14 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
         for (auto i = all.rbegin(); i + 1 != all.rend(); ++i) t.push_back(*i);
       }
     } else {
-      t = reals(single ? rounded_linspace(last, n, drop) : spaced(s, n, drop, last));
+      t = reals(single ? rounded_linspace(last, n, drop)
+                       : spaced(s, n, drop, last, train));
     }
   }
 
   diffx::grid::sigma_range const range{
-      s.has("sigma_min") ? s.number("sigma_min") : process.edm_sigma_min(),
-      s.has("sigma_max") ? s.number("sigma_max") : process.edm_sigma_max()};
+      s.has("sigma_min") ? s.number("sigma_min") : curve.min(),
+      s.has("sigma_max") ? s.number("sigma_max") : curve.max()};
   std::vector<double> v;
   // `chop` is of values that the scheduler has to the last digit; others snap before they are cut.
   enum class to_integer { none, round, truncate, chop } how = to_integer::none;
@@ -535,11 +590,16 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   } else {
     respaced = false;
   }
-  if (respaced && inverse) std::reverse(v.begin(), v.end());
-  if (respaced && inverse && n == 1) v = {range.min};  // it starts from the data
+  if (respaced && inverse) {  // from the data on
+    std::reverse(v.begin(), v.end());
+    if (n == 1) v = {range.min};
+    // Its beta sigmas are the largest less a part of the whole range, which costs small ones digits.
+    for (double& x : v) x = s.flag("use_beta_sigmas") ? range.max + (x - range.max) : x;
+  }
 
+  if (respaced || flow) t.resize(static_cast<std::size_t>(n));  // clipped grids may be shorter
   if (respaced && !(flow && unipc)) {
-    for (std::size_t i = 0; i < v.size(); ++i) t[i] = index_at(process, v[i]);
+    for (std::size_t i = 0; i < v.size(); ++i) t[i] = curve.index_of(v[i]);
   } else if (respaced) {
     if (!s.flag("use_karras_sigmas")) unknown(name, "use_flow_sigmas", true, "false here");
     for (std::size_t i = 0; i < v.size(); ++i) {
@@ -576,10 +636,11 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
     }
     how = to_integer::chop;
   } else {
-    for (double const i : t) v.push_back(sigma_at(*g.table, i));
+    for (double const i : t) v.push_back(curve.at(i));
   }
   if (flow) g.path = path::flow;
 
+  if (inverse && how != to_integer::round) drop_repeated(t);
   if (how != to_integer::none) {
     g.unrounded = t;
     for (double& x : t) {
@@ -590,23 +651,17 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   }
 
   if (inverse) {
-    v.push_back(respaced || flow ? v.back() : g.table->edm_sigma(last - 1));
+    v.push_back(respaced || flow ? v.back() : curve.at(last - 1));
   } else if (keeps_last) {
-    v.push_back(respaced || flow ? v.back() : g.table->edm_sigma(0));
+    v.push_back(respaced || flow ? v.back() : curve.min());
   } else if (s.word("final_sigmas_type", {"zero", "sigma_min"}) == "zero") {
     v.push_back(0.0);
   } else {
-    v.push_back(unipc && (respaced || flow) ? v.back() : g.table->edm_sigma(0));
+    v.push_back(unipc && (respaced || flow) ? v.back() : curve.min());
   }
   g.timesteps = std::move(t);
   g.sigmas = std::move(v);
-  if (inverse) {  // repeated timesteps are dropped from the list, but not their sigmas
-    std::vector<double> kept;
-    for (double const x : g.timesteps) {
-      if (std::find(kept.begin(), kept.end(), x) == kept.end()) kept.push_back(x);
-    }
-    g.timesteps = std::move(kept);
-  }
+  if (inverse && how == to_integer::round) drop_repeated(g.timesteps);
   finish_single(g);
 }
 
@@ -622,13 +677,19 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
   bool const kdpm2_a = name == "KDPM2AncestralDiscreteScheduler";
   bool const sde = name == "DPMSolverSDEScheduler";
   g.path = path::edm;
-  g.table = make_table(s, false);
-  diffx::process::vp_discrete const process(*g.table);
-  int const train = g.table->size();
+  g.table = make_table(s);
+  sigma_curve const curve(*g.table);
+  json const told_train = euler || name == "EulerAncestralDiscreteScheduler" ||
+                                  name == "LMSDiscreteScheduler"
+                              ? json()
+                              : args.get("num_train_timesteps");
+  int const train =
+      told_train.is_null() ? s.integer("num_train_timesteps") : told_train.get<int>();
   bool const continuous = euler &&
                           s.word("timestep_type", {"discrete", "continuous"}) == "continuous" &&
                           s.all().at("prediction_type") == "v_prediction";
-  if (euler) s.word("interpolation_type", {"linear"});
+  bool const log_linear =
+      euler && s.word("interpolation_type", {"linear", "log_linear"}) == "log_linear";
 
   json const given_t = euler || heun ? args.get("timesteps") : json();
   json const given_s = euler ? args.get("sigmas") : json();
@@ -640,7 +701,7 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
     v = given_s.get<std::vector<double>>();
     end = v.back();
     v.pop_back();
-    for (double const x : v) t.push_back(index_at(process, x));
+    for (double const x : v) t.push_back(curve.index_of(x));
   } else {
     int n = 0;
     if (!given_t.is_null()) {
@@ -653,10 +714,14 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
           t.push_back(diffx::grid::detail::spread(0.0, train - 1.0, k, n));
         }
       } else {
-        t = reals(spaced(s, n, diffx::grid::points::exact, train));
+        t = reals(spaced(s, n, diffx::grid::points::exact, train, train));
       }
     }
-    for (double const i : t) v.push_back(sigma_at(*g.table, i));
+    if (log_linear) {  // one more than there are timesteps, so the run ends before the last
+      v = sigma::exponential(n + 1, {curve.min(), curve.max()});
+    } else {
+      for (double const i : t) v.push_back(curve.at(i));
+    }
     // Re-spaced sigmas take their range from the chosen timesteps, not from the table.
     auto const range = [&]() -> diffx::grid::sigma_range {
       return {euler && s.has("sigma_min") ? s.number("sigma_min") : v.back(),
@@ -679,32 +744,34 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
     } else {
       respaced = false;
     }
-    for (std::size_t i = 0; respaced && i < v.size(); ++i) t[i] = index_at(process, v[i]);
+    for (std::size_t i = 0; respaced && i < v.size(); ++i) t[i] = curve.index_of(v[i]);
     if (round) {
       g.unrounded = t;
       for (double& x : t) x = rounded(x);
     }
     if (euler && s.word("final_sigmas_type", {"zero", "sigma_min"}) == "sigma_min") {
-      end = g.table->edm_sigma(0);
+      end = curve.min();
     }
   }
   double largest = end;
   for (double const x : v) largest = std::fmax(largest, x);
   g.init_noise_sigma = spacing == "leading" ? std::sqrt(largest * largest + 1.0) : largest;
   if (continuous) {
-    for (std::size_t i = 0; i < v.size(); ++i) t[i] = 0.25 * std::log(v[i]);
+    t.clear();
+    for (double const x : v) t.push_back(0.25 * std::log(x));
   }
 
-  std::size_t const n = v.size();
+  std::size_t const n = t.size();
+  v.push_back(end);
   std::vector<diffx::level> points;
-  for (std::size_t i = 0; i < n; ++i) points.push_back(sigma_level(path::edm, v[i], t[i]));
-  points.push_back(sigma_level(path::edm, end, 0.0));
-  auto const at = [&](std::size_t i) { return i < n ? v[i] : end; };
+  for (std::size_t i = 0; i <= n; ++i) {
+    points.push_back(sigma_level(path::edm, v[i], i < n ? t[i] : 0.0));
+  }
   bool const two = heun || kdpm2 || kdpm2_a || sde;
   g.order = two ? 2 : 1;
   if (!two) {
     g.timesteps = t;
-    for (std::size_t i = 0; i <= n; ++i) g.sigmas.push_back(at(i));
+    g.sigmas = v;
     g.evals.assign(points.begin(), points.end() - 1);
   } else {
     for (std::size_t i = 0; i < n; ++i) {
@@ -723,15 +790,14 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
       double const up = std::sqrt(next * next * (v[i] * v[i] - next * next) / (v[i] * v[i]));
       double const down = kdpm2_a ? std::sqrt(next * next - up * up) : next;
       double const middle = std::exp(0.5 * (std::log(v[i]) + std::log(down)));
-      double const told = index_at(process, middle);
+      double const told = curve.index_of(middle);
       g.middle_sigmas.push_back(middle);
       g.timesteps.push_back(told);
       g.evals.push_back(sigma_level(path::edm, middle, told));
     }
     bool const extra_zero = kdpm2 || kdpm2_a;  // these hold the final zero twice more
     for (std::size_t i = 0; i < n; ++i) {
-      g.sigmas.push_back(at(i));
-      if (i > 0) g.sigmas.push_back(at(i));
+      for (int k = 0; k < (i == 0 ? 1 : 2); ++k) g.sigmas.push_back(v[i]);
     }
     for (int k = 0; k < (extra_zero ? 3 : 1); ++k) g.sigmas.push_back(end);
   }
@@ -806,19 +872,29 @@ inline void flow_grid(grid_case& g, settings const& s, json const& num_steps, ar
   std::string const& name = s.scheduler();
   g.path = path::flow;
   if (name == "MiniMaxH3Scheduler") {  // model time 1 - tau; n points, so n - 1 steps
-    int const n = steps_of(s, num_steps);
-    for (int k = 0; k < n; ++k) {
-      double const tau = diffx::grid::detail::spread(1.0, 0.0, k, n);
-      g.sigmas.push_back(flow_shifted(tau, s.number("shift")));
-      if (k + 1 < n) g.timesteps.push_back(1.0 - g.sigmas.back());
+    json const given = args.get("sigmas");
+    if (given.is_null()) {
+      int const n = steps_of(s, num_steps);
+      for (int k = 0; k < n; ++k) {
+        double const tau = diffx::grid::detail::spread(1.0, 0.0, k, n);
+        g.sigmas.push_back(flow_shifted(tau, s.number("shift")));
+      }
+    } else {
+      g.sigmas = given.get<std::vector<double>>();
+    }
+    for (std::size_t k = 0; k + 1 < g.sigmas.size(); ++k) {
+      g.timesteps.push_back(1.0 - g.sigmas[k]);
     }
     finish_single(g);
     return;
   }
   double const train = s.number("num_train_timesteps");
-  json const given_s = name == "FlowMatchHeunDiscreteScheduler" ? json() : args.get("sigmas");
-  if (name == "LTXEulerAncestralRFScheduler" && !given_s.is_null()) {
-    g.sigmas = given_s.get<std::vector<double>>();
+  bool const ltx = name == "LTXEulerAncestralRFScheduler";
+  bool const flow_heun = name == "FlowMatchHeunDiscreteScheduler";
+  json const given_s = flow_heun ? json() : args.get("sigmas");
+  json const given_t = flow_heun ? json() : args.get("timesteps");
+  if (ltx && !(given_s.is_null() && given_t.is_null())) {  // its timesteps are sigmas as well
+    g.sigmas = (given_s.is_null() ? given_t : given_s).get<std::vector<double>>();
     for (double const x : g.sigmas) g.timesteps.push_back(x * train);
     finish_single(g);  // the last timestep, at sigma 0, has no step
     return;
@@ -827,7 +903,6 @@ inline void flow_grid(grid_case& g, settings const& s, json const& num_steps, ar
   bool const dynamic = s.flag("use_dynamic_shifting");
   bool const map = name == "FlowMapEulerDiscreteScheduler";
   json const mu = s.all().contains("use_dynamic_shifting") ? args.get("mu") : json();
-  json const given_t = s.all().contains("use_dynamic_shifting") ? args.get("timesteps") : json();
   if (dynamic && mu.is_null()) unknown(name, "mu", mu, "given with dynamic shifting");
 
   std::vector<double> v;
@@ -874,7 +949,7 @@ inline void flow_grid(grid_case& g, settings const& s, json const& num_steps, ar
   if (!given_t.is_null() && !invert && name == "FlowMatchLCMScheduler") {
     g.timesteps = given_t.get<std::vector<double>>();
   }
-  if (name != "FlowMatchHeunDiscreteScheduler") {
+  if (!flow_heun) {
     g.sigmas = v;
     g.sigmas.push_back(invert ? 1.0 : 0.0);
     finish_single(g);
@@ -900,7 +975,8 @@ inline void flow_grid(grid_case& g, settings const& s, json const& num_steps, ar
 
 inline void other_grid(grid_case& g, settings const& s, json const& num_steps, arguments& args) {
   std::string const& name = s.scheduler();
-  int const n = steps_of(s, num_steps);
+  bool const wuerstchen = name == "DDPMWuerstchenScheduler";
+  int const n = wuerstchen && num_steps.is_null() ? 0 : steps_of(s, num_steps);
   if (name == "UnCLIPScheduler") {
     s.word("beta_schedule", {"squaredcos_cap_v2"});
     g.table = diffx::schedule::cosine(s.integer("num_train_timesteps"));
@@ -915,29 +991,37 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
   } else if (name == "IPNDMScheduler") {
     // sigma = sin^2(pi u / 2) with u from 1 to 0; the model is told the angle, in units of pi / 2.
     std::vector<diffx::level> points;
-    if (s.has("trained_betas")) {
-      unknown(name, "trained_betas", s.all().at("trained_betas"), "null");
+    std::vector<double> sigmas;
+    if (s.has("trained_betas")) {  // what it calls betas are its sigmas
+      sigmas = s.all().at("trained_betas").get<std::vector<double>>();
+    } else {
+      for (int k = 0; k <= n; ++k) {
+        double const u = diffx::grid::detail::spread(1, 0, k, n + 1);
+        double const root = std::sin(0.5 * std::numbers::pi * u);
+        sigmas.push_back(root * root);
+      }
     }
-    for (int k = 0; k <= n; ++k) {
-      double const root =
-          std::sin(0.5 * std::numbers::pi * diffx::grid::detail::spread(1, 0, k, n + 1));
-      double const sigma = root * root;
+    for (double const sigma : sigmas) {
       double const alpha = std::sqrt((1.0 - sigma) * (1.0 + sigma));
       double const t = std::atan2(sigma, alpha) / std::numbers::pi * 2.0;
-      if (k < n) g.timesteps.push_back(t);
-      points.push_back(k == n ? clean_level()
-                              : make_level(alpha, sigma, std::log(alpha / sigma), t));
+      g.timesteps.push_back(t);
+      points.push_back(sigma == 0.0 ? clean_level()
+                                    : make_level(alpha, sigma, std::log(alpha / sigma), t));
     }
+    g.timesteps.pop_back();
     g.evals.assign(points.begin(), points.end() - 1);
     chain(g, std::move(points));
   } else if (name == "SCMScheduler") {
     g.path = path::trig_flow;
+    json const given = args.get("timesteps");
     json const top = args.get("max_timesteps");
     json const middle = args.get("intermediate_timesteps");
     double const first = top.is_null() ? 1.5708 : top.get<double>();
     bool const by_hand = !args.has("intermediate_timesteps") || !middle.is_null();
     if (by_hand && n != 2) unknown(name, "intermediate_timesteps", middle, "null unless 2 steps");
-    if (by_hand) {
+    if (!given.is_null()) {
+      g.timesteps = given.get<std::vector<double>>();
+    } else if (by_hand) {
       g.timesteps = {first, middle.is_null() ? 1.3 : middle.get<double>(), 0.0};
     } else {
       for (int k = 0; k <= n; ++k) {
@@ -953,14 +1037,22 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
       g.evals.push_back(make_level(std::cos(t), std::sin(t), lambda, t));
     }
     chain(g, g.evals);
-  } else if (name == "DDPMWuerstchenScheduler") {
+  } else if (wuerstchen) {
     double const offset = s.number("s");
     double const scaler = s.number("scaler");
     auto const root = [&](double u) {
       return std::cos((u + offset) / (1.0 + offset) * 0.5 * std::numbers::pi);
     };
-    for (int k = 0; k <= n; ++k) {
-      double const u = diffx::grid::detail::spread(1.0, 0.0, k, n + 1);
+    json const given = args.get("timesteps");
+    std::vector<double> times;
+    if (!given.is_null()) {
+      times = given.get<std::vector<double>>();
+    } else {
+      for (int k = 0; k <= n; ++k) {
+        times.push_back(diffx::grid::detail::spread(1.0, 0.0, k, n + 1));
+      }
+    }
+    for (double const u : times) {
       double const w = scaler > 1.0   ? 1.0 - std::pow(1.0 - u, scaler)
                        : scaler < 1.0 ? std::pow(u, scaler)
                                       : u;

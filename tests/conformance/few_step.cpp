@@ -145,6 +145,7 @@ struct setup {
   planner plan;
   std::vector<level> levels;
   double noised_alpha = 1.0, noised_sigma = 0.0;
+  int first = 0;
 };
 
 int start_of(json const& c) {
@@ -154,7 +155,7 @@ int start_of(json const& c) {
 template <class T, frame F, int Noises, class Guidance = diffx::guidance::none>
 void run_case(json const& c, report& r, grid_case const& g, setup const& s,
               Guidance const& guidance = {}) {
-  int const first = start_of(c);
+  int const first = s.first;
   diffx::sampler const sampler{listed_levels{}, any_solver<F, Noises>{s.plan}, guidance};
   loop_options options;
   options.first_step = first;
@@ -179,6 +180,13 @@ void noise_to(setup& s, level const& at) {
   s.noised_sigma = at.sigma;
 }
 
+/// Starts at the case's own place in the grid.
+setup started(setup s, json const& c, grid_case const& g) {
+  s.first = start_of(c);
+  noise_to(s, g.evals[static_cast<std::size_t>(s.first)]);
+  return s;
+}
+
 // ------------------------------------------------------------------------- linear multistep
 
 template <solver::pndm_start Start>
@@ -195,24 +203,53 @@ planner pndm_plan(json const& config, diffx::process::vp_discrete const& process
   unsupported("prediction_type = " + type);
 }
 
+/// PNDM counts its iterations from where it starts, wherever that is in the list: without the
+/// Runge-Kutta start the first two evaluations make the first step, the others a step each.
 setup pndm_setup(json const& c, grid_case const& g) {
-  if (start_of(c) != 0) unsupported("start_index = " + std::to_string(start_of(c)));
   json const& config = g.config;
   diffx::process::vp_discrete const process(*g.table);
-  int const train = process.num_train_timesteps();
-  int const n = static_cast<int>(g.steps.size());
-  int const stride = train / n;
-  double const t = static_cast<double>(train);
+  double const size = process.num_train_timesteps();
+  int const stride = config.at("num_train_timesteps").get<int>() / static_cast<int>(g.steps.size());
+  bool const clean = config.at("set_alpha_to_one").get<bool>();
+  level const end = clean ? process.at(0.0) : process.at_index(0.0);
+  int const first = start_of(c);
   setup s;
   s.prediction = discrete_prediction(c.at("config"), false);
-  s.plan =
-      config.at("skip_prk_steps").get<bool>()
-          ? pndm_plan<solver::pndm_start::plms>(c.at("config"), process, stride / t, stride / 2 / t)
-          : pndm_plan<solver::pndm_start::runge_kutta>(c.at("config"), process, stride / t,
-                                                       stride / 2 / t);
-  for (diffx::step const& step : g.steps) s.levels.push_back(process.at_index(step.from.timestep));
-  bool const clean = config.at("set_alpha_to_one").get<bool>();
-  s.levels.push_back(clean ? process.at(0.0) : process.at_index(0.0));
+  if (!config.at("skip_prk_steps").get<bool>()) {
+    if (first != 0) unsupported("start_index = " + std::to_string(first));
+    s.plan = pndm_plan<solver::pndm_start::runge_kutta>(c.at("config"), process, stride / size,
+                                                        stride / 2 / size);
+    for (diffx::step const& step : g.steps) {
+      s.levels.push_back(process.at_index(step.from.timestep));
+    }
+    noise_to(s, s.levels.front());
+    s.levels.push_back(end);
+    return s;
+  }
+  std::vector<level> asked;
+  for (std::size_t i = static_cast<std::size_t>(first); i < g.timesteps.size(); ++i) {
+    asked.push_back(process.at_index(g.timesteps[i]));
+  }
+  noise_to(s, asked.front());
+  s.levels = asked;
+  s.levels.push_back(end);
+  if (asked.size() == 1) {  // no step to start with: DDIM
+    double const t = asked[0].t - stride / size;
+    level const to = t > end.t + 1e-9 ? process.at(t) : end;
+    s.plan = [to](context const& c, diffx::plan& out) {
+      auto const e = diffx::detail::exponential(frame::eps, c.from(), to, 0.0, 1);
+      diffx::stage& step = out.evaluate(c.from(), to);
+      step.state[0] = e.state;
+      step.output = e.moment[0];
+    };
+    return s;
+  }
+  s.levels.erase(s.levels.begin() + 1);
+  auto const plan = pndm_plan<solver::pndm_start::plms>(c.at("config"), process, stride / size,
+                                                        stride / 2 / size);
+  s.plan = [plan, own = table_of({asked[0], asked[1], end})](context const& c, diffx::plan& out) {
+    plan(c.index > 0 ? c : context{c.process, own, 0, 0, c.last}, out);
+  };
   return s;
 }
 
@@ -251,8 +288,7 @@ setup lms_setup(json const& c, grid_case const& g) {
       unsupported("step_args.order = " + std::to_string(order));
   }
   s.levels = chained(g);
-  noise_to(s, s.levels[static_cast<std::size_t>(start_of(c))]);
-  return s;
+  return started(s, c, g);
 }
 
 // -------------------------------------------------------------------------- few-step models
@@ -293,12 +329,22 @@ setup scm_setup(grid_case const& g, json const& config) {
   return s;
 }
 
-setup lcm_setup(grid_case const& g, json const& config) {
+/// The levels at which the network is asked.
+std::vector<level> asked(grid_case const& g) {
+  std::vector<level> levels = g.evals;
+  for (level& l : levels) l = l.alpha == 0.0 ? detail::dark(l) : l;
+  return levels;
+}
+
+setup lcm_setup(json const& c, grid_case const& g, json const& config) {
   setup s;
   s.prediction = discrete_prediction(config, true);
   s.plan = planned(solver::lcm{config.value("timestep_scaling", 10.0)});
-  s.levels.assign(g.evals.begin(), g.evals.end());
-  s.levels.push_back(detail::clean_level());
+  s.levels = asked(g);
+  // Given timesteps that are not all used have no last step: it renoises onto its own level.
+  json const set = c.value("set_timesteps", json::object());
+  bool const cut = set.contains("timesteps") && set["timesteps"].size() > g.timesteps.size();
+  s.levels.push_back(cut ? s.levels.back() : detail::clean_level());
   return s;
 }
 
@@ -316,7 +362,7 @@ setup tcd_setup(json const& c, grid_case const& g, json const& config) {
   } else {
     s.plan = planned_with(tcd, diffx::process::vp_discrete(*g.table));
   }
-  s.levels.assign(g.evals.begin(), g.evals.end());
+  s.levels = asked(g);
   s.levels.push_back(g.steps.back().to);  // index 0, whatever set_alpha_to_one says
   return s;
 }
@@ -467,10 +513,7 @@ bool family(json const& c, report& r) {
     compare_grid(c, r, g);
     return g;
   };
-  auto const noised = [&](setup s, grid_case const& g) {
-    noise_to(s, g.evals[static_cast<std::size_t>(start_of(c))]);
-    return s;
-  };
+  auto const noised = [&](setup s, grid_case const& g) { return started(std::move(s), c, g); };
   if (name == "PNDMScheduler") {
     refuse_step_args(c);
     auto const g = grid();
@@ -510,7 +553,7 @@ bool family(json const& c, report& r) {
   } else if (name == "LCMScheduler") {
     refuse_step_args(c);
     auto const g = grid();
-    lcm_case<T>(c, r, g, noised(lcm_setup(g, config), g));
+    lcm_case<T>(c, r, g, noised(lcm_setup(c, g, config), g));
   } else if (name == "TCDScheduler") {
     auto const g = grid();
     run_case<T, frame::x0, 1>(c, r, g, noised(tcd_setup(c, g, config), g));

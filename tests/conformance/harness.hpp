@@ -115,7 +115,12 @@ struct report {
     report r;
     r.id = c.at("id").get<std::string>();
     r.is_float = is_float;
-    r.scale = std::max(1e-300, c.at("final").at("max_abs").get<double>());
+    // A run that ends on 0 up to rounding is judged by what it began with.
+    double begun = 1e-300;
+    for (json const& x : c.at("initial").at("probes")) {
+      begun = std::max(begun, 1e-5 * std::fabs(x.get<double>()));
+    }
+    r.scale = std::max(begun, c.at("final").at("max_abs").get<double>());
     double const rounding =
         c.contains("rounding") && !c["rounding"].is_null() ? c["rounding"].get<double>() : 0.0;
     double f32 = 0.0;

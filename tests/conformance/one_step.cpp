@@ -287,10 +287,9 @@ void ddpm(prepared& p, bool unclip) {
 
 void wuerstchen(prepared& p) {
   p.prediction.type = prediction::eps{};
-  int const last = static_cast<int>(p.grid.steps.size()) - 1;
-  p.plan = [=](context const& c, int index, diffx::plan& out) {
+  p.plan = [](context const& c, int, diffx::plan& out) {
     solver::ddpm s;
-    s.mean_at_end = index == last;
+    s.mean_at_end = c.to().timestep == 0.0;
     s.plan(c, out);
   };
 }
@@ -390,55 +389,13 @@ void flow_ancestral(prepared& p) {
   };
 }
 
-/// Euler with sigmas that are even in their logarithm: one more of them than there are timesteps,
-/// so that the run ends before the last one.
-grid_case log_linear_grid(json const& c) {
-  json config = c.at("config");
-  json const set = c.value("set_timesteps", json());
-  config["interpolation_type"] = "linear";
-  auto const make = [&] {
-    return make_grid("EulerDiscreteScheduler", config, c.at("num_steps"), set);
-  };
-  grid_case g = make();
-  if (set.is_object() && set.contains("sigmas") && !set["sigmas"].is_null()) return g;
-  double const low = g.table->edm_sigma(0), high = g.table->edm_sigma(g.table->size() - 1);
-  if (flag(config, "use_karras_sigmas", false) || flag(config, "use_exponential_sigmas", false) ||
-      flag(config, "use_beta_sigmas", false)) {
-    if (!config.contains("sigma_min") || config["sigma_min"].is_null()) config["sigma_min"] = low;
-    if (!config.contains("sigma_max") || config["sigma_max"].is_null()) config["sigma_max"] = high;
-    return make();
-  }
-  double const end = g.sigmas.back();
-  bool const told_sigma =
-      one_of(config, "timestep_type", "discrete", {"discrete", "continuous"}) == "continuous" &&
-      config.value("prediction_type", "epsilon") == "v_prediction";
-  int const n = static_cast<int>(g.timesteps.size());
-  g.sigmas = diffx::grid::sigma::exponential(n + 1, {low, high});
-  if (told_sigma) {
-    g.timesteps.clear();
-    for (double const s : g.sigmas) g.timesteps.push_back(0.25 * std::log(s));
-  }
-  double const largest = std::max(end, g.sigmas.front());
-  bool const leading = config.value("timestep_spacing", "linspace") == "leading";
-  g.init_noise_sigma = leading ? std::sqrt(largest * largest + 1.0) : largest;
-  g.sigmas.push_back(end);
-  g.evals.clear();
-  g.steps.clear();
-  for (std::size_t i = 0; i < g.timesteps.size(); ++i) {
-    g.evals.push_back(detail::sigma_level(path::edm, g.sigmas[i], g.timesteps[i]));
-    double const next = i + 1 < g.timesteps.size() ? g.timesteps[i + 1] : 0.0;
-    g.steps.push_back({static_cast<int>(i), static_cast<int>(g.timesteps.size()), g.evals[i],
-                       detail::sigma_level(path::edm, g.sigmas[i + 1], next)});
-  }
-  return g;
-}
-
 // -------------------------------------------------------------------------------------- the run
 
 /// The stages of step `index`. A step of length 0 asks the network and moves nothing but what a
 /// hook on x0 moves; here it has length 1e-13 in lambda and no noise.
 void plan_step(prepared const& p, int index, diffx::plan& out) {
   diffx::step s = p.grid.steps[static_cast<std::size_t>(index)];
+  if (s.from.alpha == 0.0) s.from = detail::dark(s.from);
   bool const still = std::fabs(s.to.lambda - s.from.lambda) < 1e-12;
   if (still) {
     double const sign = p.grid.scheduler == "DDIMInverseScheduler" ? -1.0 : 1.0;
@@ -523,7 +480,8 @@ void run_repaint(json const& c, report& r, prepared const& p) {
   diffx::batch_view<T> const view{x.data(), batch, features, 0};
   model<T, any_prediction> const network{p.prediction, c.at("model").get<std::string>()};
   diffx::exec::host const exec;
-  int const stride = g.table->size() / c.at("num_steps").get<int>();
+  int const stride =
+      g.config.at("num_train_timesteps").get<int>() / c.at("num_steps").get<int>();
   int drawn = 0, last = static_cast<int>(g.timesteps.front()) + 1;
   numbered noise{};
   noise.number = [&](int, int) { return drawn; };
@@ -628,11 +586,7 @@ bool one_step_case(json const& c, report& r) {
   }
 
   prepared p;
-  bool const log_linear = euler_discrete && one_of(c.at("config"), "interpolation_type", "linear",
-                                                   {"linear", "log_linear"}) == "log_linear";
-  p.grid = log_linear ? log_linear_grid(c)
-                      : make_grid(name, c.at("config"), c.at("num_steps"),
-                                  c.value("set_timesteps", json()));
+  p.grid = make_grid(name, c.at("config"), c.at("num_steps"), c.value("set_timesteps", json()));
   json const& config = p.grid.config;
   if (c.contains("timesteps")) r.list(p.grid.timesteps, c["timesteps"], 1e-9, "timesteps", 1e-7);
   if (c.contains("sigmas")) r.list(p.grid.sigmas, c["sigmas"], 1e-11, "sigmas");

@@ -63,7 +63,7 @@ inline verdict check_schedule(json const& c) {
       !(s.flag("rescale_betas_zero_snr") && c.at("scheduler") == "EulerDiscreteScheduler");
   auto const table = c.at("scheduler") == "UnCLIPScheduler"
                          ? diffx::schedule::cosine(s.integer("num_train_timesteps"))
-                         : make_table(s, true);
+                         : make_table(s);
   auto const bar_at = [&](int t) {
     return !zero && t + 1 == table.size() ? 0x1p-24 : table.alpha_bar(t);
   };
@@ -136,7 +136,7 @@ inline verdict check_posterior(json const& c) {
 inline verdict check_variance(json const& c) {
   verdict v;
   settings const s(c.at("scheduler"), c.at("config"));
-  auto const table = make_table(s, true);
+  auto const table = make_table(s);
   for (json const& row : c.at("rows")) {
     int const t = row.at("t");
     int const prev = row.at("prev_t");
@@ -217,7 +217,7 @@ inline verdict check_table(json const& c) {
   if (kind == "grid_large") return detail::check_grid_large(c);
   if (kind == "add_noise_vp") {
     detail::settings const s(c.at("scheduler"), c.at("config"));
-    auto const table = detail::make_table(s, true);
+    auto const table = detail::make_table(s);
     return detail::check_forward(c, "add_noise", [&](std::size_t b) {
       return detail::table_level(table, c["timesteps_per_batch_item"][b].get<int>(), 0.0);
     });

@@ -77,7 +77,8 @@ inline std::vector<double> stretch_to(std::vector<double> taus, double last) {
                   "in [0, 1)");
   double const room = 1.0 - taus.back();
   detail::require(room > 0.0, "diffx::grid::tau::stretch_to", "last tau", taus.back(), "below 1");
-  for (double& tau : taus) tau = 1.0 - (1.0 - tau) * (1.0 - last) / room;
+  double const scale = room / (1.0 - last);
+  for (double& tau : taus) tau = 1.0 - (1.0 - tau) / scale;
   return taus;
 }
 
