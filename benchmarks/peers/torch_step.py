@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""One step of DDIM, DPM-Solver++ 2M and UniPC-2 in eager PyTorch, for comparison with bench_step.
+"""One step of DDIM, DPM-Solver++ 2M and its SDE form in eager PyTorch: the peers of bench_step.
 
-Each is written twice: as the usual pipelines do it (0-d tensor coefficients, predictions
-concatenated) and minimally (Python floats, no concatenation). Prints one JSON object. Needs torch;
-says so and exits with 77 where it is missing.
+Each is written twice: `usual`, as pipelines do it (coefficients are 0-d tensors, the guided network
+sees the state twice, so the input is concatenated and the output split), and `minimal`, the careful
+user's form (Python floats, no concatenation). Prints one JSON object: seconds per step by
+"<solver>-<guidance>/<form>/<batch>/<features>". Needs torch; says so and exits with 77 without it.
 
-    python3 benchmarks/peers/torch_step.py [--threads 2]
+    python3 benchmarks/peers/torch_step.py [--threads 2] [--repeats 30]
 """
 import argparse
 import json
@@ -19,73 +20,115 @@ except ImportError:
     print("SKIPPED: torch is not installed")
     sys.exit(77)
 
-SHAPES = [(1, 4, 64, 64), (64, 3, 32, 32), (8, 4, 128, 128)]
+# The rows of bench_step: (batch, features) and the shape that a pipeline would have there.
+SHAPES = {(1, 16384): (1, 4, 64, 64), (64, 3072): (64, 3, 32, 32), (8, 65536): (8, 4, 128, 128),
+          (16, 1 << 20): (16, 4, 512, 512)}
+SCALE = 3.0
 
 
-def ddim_minimal(x, eps, state):
-    return 1.01 * x - 0.02 * eps
+class Usual:
+    """Coefficients of one step as a scheduler looks them up: 0-d tensors."""
+
+    def __init__(self):
+        self.alpha, self.sigma = torch.tensor(0.95), torch.tensor(0.312)
+        self.alpha_next, self.sigma_next = torch.tensor(0.96), torch.tensor(0.28)
+        self.h, self.h_last = torch.tensor(0.1), torch.tensor(0.11)
+
+    def guided(self, x, out):
+        if out.shape[0] == x.shape[0]:
+            return out
+        null, conditional = out.chunk(2)
+        return null + SCALE * (conditional - null)
+
+    def network_input(self, x, out):
+        return x if out.shape[0] == x.shape[0] else torch.cat([x, x])
+
+    def ddim(self, x, out, state):
+        eps = self.guided(x, out)
+        x0 = (x - self.sigma * eps) / self.alpha
+        x = self.alpha_next * x0 + self.sigma_next * eps
+        return self.network_input(x, out)
+
+    def dpmpp_2m(self, x, out, state):
+        eps = self.guided(x, out)
+        x0 = (x - self.sigma * eps) / self.alpha
+        slope = (1.0 / (self.h_last / self.h)) * (x0 - state["x0"])
+        grow = self.alpha_next * (torch.exp(-self.h) - 1.0)
+        x = (self.sigma_next / self.sigma) * x - grow * x0 - 0.5 * grow * slope
+        state["x0"] = x0
+        return self.network_input(x, out)
+
+    def dpmpp_2m_sde(self, x, out, state):
+        eps = self.guided(x, out)
+        x0 = (x - self.sigma * eps) / self.alpha
+        slope = (1.0 / (self.h_last / self.h)) * (x0 - state["x0"])
+        decay = self.alpha_next * (1.0 - torch.exp(-2.0 * self.h))
+        noise = torch.randn(x.shape)
+        x = ((self.sigma_next / self.sigma * torch.exp(-self.h)) * x + decay * x0 +
+             0.5 * decay * slope + self.sigma_next * torch.sqrt(1.0 - torch.exp(-2.0 * self.h)) * noise)
+        state["x0"] = x0
+        return self.network_input(x, out)
 
 
-def ddim_usual(x, eps, state):
-    a, b = torch.tensor(0.90), torch.tensor(0.92)
-    x0 = (x - (1 - a) ** 0.5 * eps) / a ** 0.5
-    direction = (1 - b) ** 0.5 * eps
-    return b ** 0.5 * x0 + direction
+class Minimal:
+    """The same with coefficients known beforehand."""
+
+    def guided(self, x, out):
+        batch = x.shape[0]
+        return out if out.shape[0] == batch else SCALE * out[batch:] + (1.0 - SCALE) * out[:batch]
+
+    def ddim(self, x, out, state):
+        return 1.01 * x - 0.05 * self.guided(x, out)
+
+    def dpmpp_2m(self, x, out, state):
+        x0 = 1.05 * x - 0.33 * self.guided(x, out)
+        x = 0.9 * x + 0.15 * x0 - 0.05 * state["x0"]
+        state["x0"] = x0
+        return x
+
+    def dpmpp_2m_sde(self, x, out, state):
+        x0 = 1.05 * x - 0.33 * self.guided(x, out)
+        x = 0.8 * x + 0.25 * x0 - 0.05 * state["x0"] + 0.1 * torch.randn(x.shape)
+        state["x0"] = x0
+        return x
 
 
-def dpmpp_minimal(x, eps, state):
-    x0 = 1.05 * x - 0.3 * eps
-    x = 0.98 * x + 0.05 * x0 - 0.02 * state["x0"]
-    state["x0"] = x0
-    return x
-
-
-def dpmpp_usual(x, eps, state):
-    a, s = torch.tensor(0.95), torch.tensor(0.3)
-    at, st = torch.tensor(0.96), torch.tensor(0.28)
-    h, h0 = torch.tensor(0.1), torch.tensor(0.11)
-    x0 = (x - s * eps) / a
-    r0 = h0 / h
-    d0 = x0
-    d1 = (1.0 / r0) * (x0 - state["x0"])
-    x = (st / s) * x - (at * (torch.exp(-h) - 1.0)) * d0 - 0.5 * (at * (torch.exp(-h) - 1.0)) * d1
-    state["x0"] = x0
-    return x
-
-
-def measure(step, shape, repeats):
+def measure(step, shape, branches, repeats):
     x = torch.randn(shape)
-    eps = torch.randn(shape)
+    out = torch.randn((branches * shape[0],) + shape[1:])
     state = {"x0": torch.randn(shape)}
     times = []
-    with torch.inference_mode():
-        for i in range(repeats + 20):
-            start = time.perf_counter()
-            step(x, eps, state)
-            if i >= 20:
-                times.append(time.perf_counter() - start)
-    return {"median_us": 1e6 * statistics.median(times), "min_us": 1e6 * min(times),
-            "max_us": 1e6 * max(times)}
+    for i in range(repeats + 5):
+        start = time.perf_counter()
+        step(x, out, state)
+        if i >= 5:
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=30)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    out = {"torch": torch.__version__, "threads": args.threads, "steps": {}}
-    for name, step in [("ddim_usual", ddim_usual), ("ddim_minimal", ddim_minimal),
-                       ("dpmpp_2m_usual", dpmpp_usual), ("dpmpp_2m_minimal", dpmpp_minimal)]:
-        for shape in SHAPES:
-            out["steps"][f"{name}/{list(shape)}"] = measure(step, shape, args.repeats)
-    noise = []
-    for _ in range(50):
-        start = time.perf_counter()
-        torch.randn(1 << 20)
-        noise.append(time.perf_counter() - start)
-    out["randn_ns_per_normal"] = 1e9 * statistics.median(noise) / (1 << 20)
-    print(json.dumps(out, indent=1))
+    seconds = {}
+    with torch.inference_mode():
+        for form, peer in (("usual", Usual()), ("minimal", Minimal())):
+            for solver in ("ddim", "dpmpp_2m", "dpmpp_2m_sde"):
+                for guidance, branches in (("none", 1), ("cfg", 2)):
+                    for (batch, features), shape in SHAPES.items():
+                        repeats = args.repeats if batch * features < 1 << 22 else 5
+                        seconds[f"{solver}-{guidance}/{form}/{batch}/{features}"] = measure(
+                            getattr(peer, solver), shape, branches, repeats)
+        times = []
+        for _ in range(args.repeats):
+            start = time.perf_counter()
+            torch.randn(1 << 20)
+            times.append(time.perf_counter() - start)
+    print(json.dumps({"peer": f"torch {torch.__version__} eager", "threads": args.threads,
+                      "seconds": seconds,
+                      "seconds_per_normal": statistics.median(times) / (1 << 20)}, indent=1))
 
 
 if __name__ == "__main__":

@@ -75,16 +75,14 @@ auto compose(S s, G g) {
   return sampler{process::vp<>{}, s, g};
 }
 
-// Sizes: the three shapes of the usual pipelines, then 16 M elements, where memory decides.
+// Sizes: the three shapes of the usual pipelines, 16 M elements, where memory decides, and, where
+// it is asked for, 100 M.
 template <class T, class S, class G, class Exec>
-void add(char const* name, S s, G g, Exec const& exec) {
-  benchmark::RegisterBenchmark(
-      name, [=](benchmark::State& state) { step_of<T>(state, compose(s, g), exec); })
-      ->Args({1, 16384})
-      ->Args({64, 3072})
-      ->Args({8, 65536})
-      ->Args({16, 1 << 20})
-      ->UseManualTime();
+void add(char const* name, S s, G g, Exec const& exec, bool large = false) {
+  auto* const b = benchmark::RegisterBenchmark(
+      name, [=](benchmark::State& state) { step_of<T>(state, compose(s, g), exec); });
+  b->Args({1, 16384})->Args({64, 3072})->Args({8, 65536})->Args({16, 1 << 20})->UseManualTime();
+  if (large) b->Args({16, 6'250'000});
 }
 
 }  // namespace
@@ -97,10 +95,11 @@ int main(int argc, char** argv) {
   add<float>("step/vp-ddim-cfg/fp32/threads_2", solver::ddim{}, cfg{3.0}, two);
   add<float>("step/vp-ddim_eta1-none/fp32/threads_2", solver::ddim{.eta = 1.0}, none{}, two);
   add<float>("step/vp-dpmpp_2m-none/fp32/threads_1", solver::dpmpp_2m{}, none{}, one);
-  add<float>("step/vp-dpmpp_2m-none/fp32/threads_2", solver::dpmpp_2m{}, none{}, two);
+  add<float>("step/vp-dpmpp_2m-none/fp32/threads_2", solver::dpmpp_2m{}, none{}, two, true);
   add<float>("step/vp-dpmpp_2m-cfg/fp32/threads_2", solver::dpmpp_2m{}, cfg{3.0}, two);
   add<double>("step/vp-dpmpp_2m-cfg/fp64/threads_2", solver::dpmpp_2m{}, cfg{3.0}, two);
   add<float>("step/vp-dpmpp_2m_sde-none/fp32/threads_2", solver::dpmpp_2m_sde{}, none{}, two);
+  add<float>("step/vp-dpmpp_2m_sde-cfg/fp32/threads_2", solver::dpmpp_2m_sde{}, cfg{3.0}, two);
   add<float>("step/vp-heun-none/fp32/threads_2", solver::heun{}, none{}, two);
   add<float>("step/vp-unipc_2-none/fp32/threads_2", solver::unipc<2>{}, none{}, two);
   benchmark::Initialize(&argc, argv);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/embedding.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/labels.hpp>
@@ -26,17 +27,16 @@ struct attention_size {
 
 /// A small transformer over the tokens of a row, told the time and, if it has classes, a label.
 ///
-///     e  = silu(time2(silu(time1(sin, cos of 1000 t f_k))) + class_table[label])
+///     e  = embedding of time and label
 ///     h  = in(x) + position                                               [tokens, width]
 ///     h += proj(attend(qkv(norm1(h) + emb(e))))                            every block
 ///     h += b(silu(a(norm2(h))))
 ///     out = out(norm(h))
 ///
-/// norm is a layer norm over the width of one token. Tensors: time1 [width, 64], time2 [width,
-/// width], position [tokens, width], in [width, dim], out [dim, width], norm [width];
-/// block.<i>.{norm1, norm2} [width], .emb, .proj [width, width], .qkv [3 width, width], .a [2
-/// width, width], .b [width, 2 width], all but position with .weight and .bias; classes.weight
-/// [classes + 1, width], whose last row is the null class of every branch but 0.
+/// norm is a layer norm over the width of one token. Tensors: position [tokens, width], in [width,
+/// dim], out [dim, width], norm [width]; block.<i>.{norm1, norm2} [width], .emb, .proj [width,
+/// width], .qkv [3 width, width], .a [2 width, width], .b [width, 2 width], all but position with
+/// .weight and .bias, and those of the embedding.
 ///
 /// Shapes    x, out [batch, tokens * dim]; t = q.at.t.
 /// Requires  host memory; one object may be called from several threads. A row's result does not
@@ -69,12 +69,13 @@ class attention {
                            static_cast<long long>(out.batch), "the batch of the input");
     detail::for_each_tile<tile>(
         exec, x.batch, net.pool, [&](scratch& s, std::int64_t first, index rows) {
-          net.embed(s, q.at.t, labels_, q.branch, x.first_sample + first, rows);
+          auto const emb =
+              net.told(s.told, q.at.t, labels_, q.branch, x.first_sample + first, rows, tile);
           matrix_map input = s.x.get(net.size.dim, net.size.tokens * tile);
           input.setZero();
           std::transform(x.row(first), x.row(first) + rows * row, input.data(),
                          [](T value) { return static_cast<float>(value); });
-          net.forward(s, input);
+          net.forward(s, emb, input);
           std::transform(input.data(), input.data() + rows * row, out.row(first),
                          [](float value) { return static_cast<T>(value); });
         });
@@ -84,7 +85,8 @@ class attention {
   static constexpr int tile = 4;  // rows that go through the layers together
 
   struct scratch {
-    buffer time, hidden, emb, emb_block, x, h, normed, qkv, mixed, scores;
+    embedding::scratch told;
+    buffer emb_block, x, h, normed, qkv, mixed, scores;
   };
 
   struct block {
@@ -107,46 +109,19 @@ class attention {
     template <class Source>
     network(attention_size sizes, Source const& s)
         : size(sizes),
-          time1(s, "time1", time_features, sizes.width),
-          time2(s, "time2", sizes.width, sizes.width),
+          told(s, sizes.width, sizes.classes, "diffx::denoiser::eigen::attention"),
           in(s, "in", sizes.dim, sizes.width),
           norm(s, "norm", sizes.width, 1),
           out(s, "out", sizes.width, sizes.dim) {
       auto const& p = s.tensor("position", {size.tokens, size.width});
       position = Eigen::Map<matrix const>(p.data(), size.width, size.tokens);
-      if (size.classes > 0) {
-        auto const& table = s.tensor("classes.weight", {size.classes + 1, size.width});
-        class_table = Eigen::Map<matrix const>(table.data(), size.width, size.classes + 1);
-      }
       for (std::int64_t i = 0; i < size.blocks; ++i) {
         blocks.emplace_back(s, "block." + std::to_string(i), size.width);
       }
     }
 
-    void embed(scratch& s, double t, labels const& wanted, int branch, std::int64_t sample,
-               index rows) const {
-      matrix_map time = s.time.get(time_features, tile);
-      embed_time(t, time.data());
-      for (index i = 1; i < tile; ++i) time.col(i) = time.col(0);
-      matrix_map hidden = s.hidden.get(size.width, tile);
-      time1(time, hidden);
-      silu(hidden.array());
-      matrix_map emb = s.emb.get(size.width, tile);
-      time2(hidden, emb);
-      for (index i = 0; i < rows && size.classes > 0; ++i) {
-        int label = wanted.at(sample + i, branch);
-        if (label == every_class) label = static_cast<int>(size.classes);
-        diffx::detail::require(label >= 0 && label <= size.classes,
-                               "diffx::denoiser::eigen::attention", "class of a sample", label,
-                               "below the number of classes");
-        emb.col(i) += class_table.col(label);
-      }
-      silu(emb.array());
-    }
-
-    void forward(scratch& s, matrix_map& x) const {
+    void forward(scratch& s, const_matrix_map const& emb, matrix_map& x) const {
       index const width = size.width, tokens = size.tokens, columns = tile * tokens;
-      const_matrix_map const emb(s.emb.data(), width, tile);
       matrix_map h = s.h.get(width, columns);
       matrix_map normed = s.normed.get(width, columns);
       matrix_map e = s.emb_block.get(width, tile);
@@ -174,9 +149,8 @@ class attention {
     }
 
     attention_size size;
-    linear time1, time2;
-    matrix position;     // [width, tokens]
-    matrix class_table;  // [width, classes + 1]
+    embedding told;
+    matrix position;  // [width, tokens]
     linear in;
     std::vector<block> blocks;
     group_norm norm;

@@ -146,18 +146,6 @@ inline void silu(Eigen::ArrayBase<Derived> const& x) {
   for (index i = 0; i < count; ++i) values[i] = silu(values[i]);
 }
 
-/// Sinusoidal features of process time: angles 1000 t f_k, f_k = exp(-ln(10000) k / 31), k < 32;
-/// the sines, then the cosines.
-inline constexpr int time_features = 64;
-inline void embed_time(double t, float* out) {
-  constexpr int half = time_features / 2;
-  for (int k = 0; k < half; ++k) {
-    double const angle = 1000.0 * t * std::exp(-std::log(10000.0) * k / (half - 1));
-    out[k] = static_cast<float>(std::sin(angle));
-    out[k + half] = static_cast<float>(std::cos(angle));
-  }
-}
-
 /// y = W x + b for every column. Weight [out, in], bias [out].
 class linear {
  public:

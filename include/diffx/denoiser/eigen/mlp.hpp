@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/embedding.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/labels.hpp>
@@ -24,14 +25,13 @@ struct mlp_size {
 
 /// A residual multilayer perceptron over rows, told the time and, if it has classes, a label.
 ///
-///     e   = silu(time2(silu(time1(sin, cos of 1000 t f_k))) + class_table[label])
+///     e   = embedding of time and label
 ///     h   = in(x)
 ///     h  += layer_i.b(silu(layer_i.a(h) + layer_i.emb(e)))        i = 0 ... layers - 1
 ///     out = out(silu(h))
 ///
-/// Tensors: time1 [hidden, 64], time2, layer.<i>.{a, b, emb} [hidden, hidden], in [hidden,
-/// features], out [features, hidden], each with .weight and .bias; classes.weight [classes + 1,
-/// hidden], whose last row is the null class of every branch but 0.
+/// Tensors: layer.<i>.{a, b, emb} [hidden, hidden], in [hidden, features], out [features, hidden],
+/// each with .weight and .bias, and those of the embedding.
 ///
 /// Shapes    x, out [batch, features]; t = q.at.t.
 /// Requires  host memory; one object may be called from several threads. A row's result does not
@@ -62,13 +62,14 @@ class mlp {
                            static_cast<long long>(out.batch), "the batch of the input");
     detail::for_each_tile<tile>(
         exec, x.batch, net.pool, [&](scratch& s, std::int64_t first, index rows) {
-          net.embed(s, q.at.t, labels_, q.branch, x.first_sample + first, rows);
+          auto const emb =
+              net.told(s.told, q.at.t, labels_, q.branch, x.first_sample + first, rows, tile);
           index const width = net.size.features;
           matrix_map input = s.x.get(width, tile);
           input.setZero();
           std::transform(x.row(first), x.row(first) + rows * width, input.data(),
                          [](T value) { return static_cast<float>(value); });
-          net.forward(s, input);
+          net.forward(s, emb, input);
           std::transform(input.data(), input.data() + rows * width, out.row(first),
                          [](float value) { return static_cast<T>(value); });
         });
@@ -78,7 +79,8 @@ class mlp {
   static constexpr int tile = 16;  // rows that go through the layers together
 
   struct scratch {
-    buffer time, hidden, emb, x, h, a;
+    embedding::scratch told;
+    buffer x, h, a;
   };
 
   struct layer {
@@ -94,41 +96,15 @@ class mlp {
     template <class Source>
     network(mlp_size sizes, Source const& s)
         : size(sizes),
-          time1(s, "time1", time_features, sizes.hidden),
-          time2(s, "time2", sizes.hidden, sizes.hidden),
+          told(s, sizes.hidden, sizes.classes, "diffx::denoiser::eigen::mlp"),
           in(s, "in", sizes.features, sizes.hidden),
           out(s, "out", sizes.hidden, sizes.features) {
-      if (size.classes > 0) {
-        auto const& table = s.tensor("classes.weight", {size.classes + 1, size.hidden});
-        class_table = Eigen::Map<matrix const>(table.data(), size.hidden, size.classes + 1);
-      }
       for (std::int64_t i = 0; i < size.layers; ++i) {
         layers.emplace_back(s, "layer." + std::to_string(i), size.hidden);
       }
     }
 
-    void embed(scratch& s, double t, labels const& wanted, int branch, std::int64_t sample,
-               index rows) const {
-      matrix_map time = s.time.get(time_features, tile);
-      embed_time(t, time.data());
-      for (index i = 1; i < tile; ++i) time.col(i) = time.col(0);
-      matrix_map hidden = s.hidden.get(size.hidden, tile);
-      time1(time, hidden);
-      silu(hidden.array());
-      matrix_map emb = s.emb.get(size.hidden, tile);
-      time2(hidden, emb);
-      for (index i = 0; i < rows && size.classes > 0; ++i) {
-        int label = wanted.at(sample + i, branch);
-        if (label == every_class) label = static_cast<int>(size.classes);
-        diffx::detail::require(label >= 0 && label <= size.classes, "diffx::denoiser::eigen::mlp",
-                               "class of a sample", label, "below the number of classes");
-        emb.col(i) += class_table.col(label);
-      }
-      silu(emb.array());
-    }
-
-    void forward(scratch& s, matrix_map& x) const {
-      const_matrix_map const emb(s.emb.data(), size.hidden, tile);
+    void forward(scratch& s, const_matrix_map const& emb, matrix_map& x) const {
       matrix_map h = s.h.get(size.hidden, tile);
       matrix_map a = s.a.get(size.hidden, tile);
       in(x, h);
@@ -143,8 +119,7 @@ class mlp {
     }
 
     mlp_size size;
-    linear time1, time2;
-    matrix class_table;  // [hidden, classes + 1]
+    embedding told;
     linear in;
     std::vector<layer> layers;
     linear out;

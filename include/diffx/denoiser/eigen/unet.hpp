@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/embedding.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/labels.hpp>
@@ -27,7 +28,7 @@ namespace diffx::denoiser::eigen {
 ///                   b4 [128 + skip2 -> 128], nearest x2, up 128->64                   -> 64 @14x14
 ///     shallow out   b5 [64 + skip1 -> 64], norm, silu, out_conv 64->4 --shuffle--> v
 ///     block         h = conv(silu(norm(x))) + linear(emb); h = conv(silu(norm(h))); h + skip(x)
-///     emb           silu(linear(silu(linear(sin, cos of 1000 t f_k))) + class_table[label])
+///     emb           embedding of time and label
 ///
 /// The output is v = alpha eps - sigma x0. Branch 0 is the sample's class, every other branch the
 /// null class. The deep part costs about two thirds of a call; a feature cache keeps its output,
@@ -118,7 +119,8 @@ class unet {
   static constexpr index narrow_pixels = narrow * narrow;
 
   struct scratch {
-    buffer time, emb, emb_block;
+    embedding::scratch told;
+    buffer emb_block;
     buffer image, skip1, skip2, deep, x, y, z, joined, qkv, windows, scores;
   };
 
@@ -145,7 +147,7 @@ class unet {
       norm1.apply<true>(x, tile, count, z);
       conv1(z, tile, size, y, s.windows);
       matrix_map e = s.emb_block.get(out, tile);
-      emb(const_matrix_map(s.emb.data(), 128, tile), e);
+      emb(const_matrix_map(s.told.rows.data(), 128, tile), e);
       for (index i = 0; i < tile; ++i) {
         Eigen::Map<matrix>(y + i * count * out, out, count).colwise() += e.col(i);
       }
@@ -171,9 +173,7 @@ class unet {
   struct network {
     template <class Source>
     explicit network(Source const& s)
-        : time1(s, "time1", time_features, 128),
-          time2(s, "time2", 128, 128),
-          class_table(128, classes + 1),
+        : told(s, 128, classes, "diffx::denoiser::eigen::unet"),
           in_conv(s, "in_conv", 4, 64),
           b1(s, "b1", 64, 64),
           down(s, "down", 64, 64, 2),
@@ -186,31 +186,7 @@ class unet {
           up(s, "up", 128, 64),
           b5(s, "b5", 128, 64),
           out_norm(s, "out_norm", 64),
-          out_conv(s, "out_conv", 64, 4) {
-      auto const& table = s.tensor("classes.weight", {classes + 1, 128});
-      class_table = const_unaligned(table.data(), 128, classes + 1);
-    }
-
-    /// The conditioning vector of every row, [128, tile].
-    void embed(scratch& s, double t, labels const& wanted, int branch, std::int64_t sample,
-               index rows) const {
-      matrix_map time = s.time.get(time_features, 1);
-      embed_time(t, time.data());
-      matrix_map hidden = s.x.get(128, 1);
-      time1(time, hidden);
-      for (float& h : hidden.reshaped()) h = h / (1.0f + std::exp(-h));
-      matrix_map out = s.y.get(128, 1);
-      time2(hidden, out);
-      matrix_map emb = s.emb.get(128, tile);
-      for (index i = 0; i < tile; ++i) {
-        int label = i < rows ? wanted.at(sample + i, branch) : every_class;
-        if (label == every_class) label = classes;
-        diffx::detail::require(label >= 0 && label <= classes, "diffx::denoiser::eigen::unet",
-                               "class of a sample", label, "from 0 to 9, or every_class");
-        emb.col(i) = out.col(0) + class_table.col(label);
-      }
-      silu(emb.array());
-    }
+          out_conv(s, "out_conv", 64, 4) {}
 
     /// image [4, tile * 196] -> skip1 [64, tile * 196]
     void shallow_in(scratch& s) const {
@@ -260,12 +236,7 @@ class unet {
       proj.add(normed, result);
     }
 
-    static Eigen::Map<matrix const> const_unaligned(float const* p, index rows, index cols) {
-      return {p, rows, cols};
-    }
-
-    linear time1, time2;
-    matrix class_table;  // [128, 11]
+    embedding told;
     conv3x3 in_conv;
     block b1;
     conv3x3 down;
@@ -301,8 +272,8 @@ class unet {
   void run(Exec const& exec, batch_view<T const> x, query const& q, Rest const& rest) const {
     detail::for_each_tile<tile>(exec, x.batch, net_->pool,
                                 [&](scratch& s, std::int64_t first, index rows) {
-                                  net_->embed(s, network_time(q.at.lambda), labels_, q.branch,
-                                              x.first_sample + first, rows);
+                                  net_->told(s.told, network_time(q.at.lambda), labels_, q.branch,
+                                             x.first_sample + first, rows, tile);
                                   load(s, x, first, rows);
                                   net_->shallow_in(s);
                                   rest(s, first, rows);
