@@ -24,7 +24,9 @@ struct linear_form;
 // concepts/solver.hpp
 struct noise_term;
 struct stage;
+struct categorical_stage;
 class plan;
+class categorical_plan;
 template <class Process>
 struct plan_context;
 

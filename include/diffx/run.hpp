@@ -2,8 +2,8 @@
 
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/noise.hpp>
+#include <diffx/detail/block_of.hpp>
 #include <diffx/detail/checkpoint.hpp>
-#include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/parts.hpp>
 #include <diffx/detail/run_checks.hpp>
 #include <diffx/error.hpp>
@@ -120,17 +120,22 @@ class run {
   template <std::size_t B>
   using value_t = std::tuple_element_t<B, std::tuple<Ts...>>;
   template <std::size_t B>
-  using block_t = detail::continuous_block<
-      value_t<B>,
-      detail::part_t<B, std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>>,
-      detail::part_t<B, solver_type>, guidance_type, cache_type, learns_variance<Denoiser>, Noise>;
+  using prediction_t =
+      detail::part_t<B, std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>>;
+  template <std::size_t B>
+  using block_t = typename detail::block_of<detail::part_t<B, process_type>::values, value_t<B>,
+                                            detail::part_t<B, process_type>, prediction_t<B>,
+                                            detail::part_t<B, solver_type>, guidance_type,
+                                            cache_type, learns_variance<Denoiser>, Noise>::type;
 
   template <class Indices>
   struct block_tuple;
   template <std::size_t... B>
   struct block_tuple<std::index_sequence<B...>> {
     using type = std::tuple<block_t<B>...>;
+    using plans = std::tuple<typename block_t<B>::plan_type...>;
   };
+  using plans_t = typename block_tuple<std::make_index_sequence<blocks>>::plans;
   using blocks_t = typename block_tuple<std::make_index_sequence<blocks>>::type;
 
  public:
@@ -142,8 +147,9 @@ class run {
   }
 
   /// Bytes of workspace for these shapes; the span given to a run must be aligned to 64.
-  static std::int64_t workspace_size(std::tuple<batch_view<Ts>...> const& x) {
-    return size_of(x, std::make_index_sequence<blocks>{});
+  static std::int64_t workspace_size(process_type const& process,
+                                     std::tuple<batch_view<Ts>...> const& x) {
+    return size_of(process, x, std::make_index_sequence<blocks>{});
   }
 
   bool done() const noexcept { return step_ >= end_; }
@@ -181,7 +187,7 @@ class run {
     if (done()) return;
     auto const& plan = plan_of<0>();
     std::size_t const index = stage_position();
-    stage const& s = plan.stages()[index];
+    auto const& s = plan.stages()[index];
     bool const ends_step =
         static_cast<int>(index) + 1 == offsets_[static_cast<std::size_t>(step_ - first_ + 1)];
     mix_t const m = s.evaluates ? evaluate(s) : mix_t{};
@@ -301,7 +307,7 @@ class run {
   }
 
  private:
-  using mix_t = typename std::tuple_element_t<0, blocks_t>::mix;
+  using mix_t = detail::prediction_mix;
   struct no_grid {};
 
   template <std::size_t... B>
@@ -332,37 +338,36 @@ class run {
   }
 
   template <std::size_t... B>
-  static std::int64_t size_of(std::tuple<batch_view<Ts>...> const& x, std::index_sequence<B...>) {
+  static std::int64_t size_of(process_type const& process, std::tuple<batch_view<Ts>...> const& x,
+                              std::index_sequence<B...>) {
     (detail::check_shape(std::get<B>(x).batch, std::get<B>(x).features), ...);
-    std::int64_t const total =
-        (detail::aligned_bytes(
-             block_t<B>::workspace_elements(std::get<B>(x).batch, std::get<B>(x).features) *
-             static_cast<std::int64_t>(sizeof(value_t<B>))) +
-         ...);
-    return total;
+    return (bytes_of<B>(process, std::get<B>(x)) + ...);
+  }
+
+  template <std::size_t B>
+  static std::int64_t bytes_of(process_type const& process, batch_view<value_t<B>> const& x) {
+    return detail::aligned_bytes(
+        block_t<B>::workspace_bytes(detail::part<B>(process), x.batch, x.features));
   }
 
   template <std::size_t... B>
   static blocks_t make_blocks(Sampler const& sampler, Denoiser const& denoiser,
                               std::tuple<batch_view<Ts>...> const& x, options<Noise> const& opts,
                               std::span<std::byte> workspace) {
-    detail::check_workspace(workspace, size_of(x, std::index_sequence<B...>{}));
+    detail::check_workspace(workspace, size_of(sampler.process, x, std::index_sequence<B...>{}));
     (detail::check_state(std::get<B>(x).data != nullptr || std::get<B>(x).size() == 0,
                          std::get<B>(x).batch == std::get<0>(x).batch),
      ...);
     std::byte* p = workspace.data();
     auto const take = [&](std::int64_t bytes) {
       std::byte* const here = p;
-      p += detail::aligned_bytes(bytes);
+      p += bytes;
       return here;
     };
-    return blocks_t{block_t<B>(
-        std::get<B>(x),
-        reinterpret_cast<value_t<B>*>(
-            take(block_t<B>::workspace_elements(std::get<B>(x).batch, std::get<B>(x).features) *
-                 static_cast<std::int64_t>(sizeof(value_t<B>)))),
-        detail::part<B>(denoiser.prediction), sampler.guidance, opts.noise,
-        static_cast<int>(B))...};
+    return blocks_t{block_t<B>(std::get<B>(x), take(bytes_of<B>(sampler.process, std::get<B>(x))),
+                               detail::part<B>(sampler.process),
+                               detail::part<B>(denoiser.prediction), sampler.guidance, opts.noise,
+                               static_cast<int>(B))...};
   }
 
   template <std::size_t B>
@@ -384,8 +389,8 @@ class run {
   }
 
   template <std::size_t B>
-  diffx::plan const& plan_of() const noexcept {
-    return plans_[B];
+  auto const& plan_of() const noexcept {
+    return std::get<B>(plans_);
   }
 
   std::size_t stage_position() const noexcept {
@@ -401,7 +406,7 @@ class run {
   void plan_block() {
     auto const& process = detail::part<B>(sampler_->process);
     auto const& solver = detail::part<B>(sampler_->solver);
-    diffx::plan& out = plans_[B];
+    auto& out = std::get<B>(plans_);
     out = {};
     std::vector<int> offsets{0};
     for (int i = first_; i < end_; ++i) {
@@ -410,7 +415,7 @@ class run {
                                                                        from, end_ - 1},
                   out);
       auto const before = static_cast<std::size_t>(offsets.back());
-      detail::check_stages(std::span(out.stages()).subspan(before), grid_->step(i),
+      detail::check_stages(std::span(std::as_const(out).stages()).subspan(before), grid_->step(i),
                            detail::facts_of<std::remove_cvref_t<decltype(solver)>>);
       offsets.push_back(static_cast<int>(out.stages().size()));
     }
@@ -423,9 +428,11 @@ class run {
     auto const one = [&](auto& block, level const& at) {
       noise::key const key{noise::prior_step, 0, 0, 1.0, 1.0};
       if (options_.start == start::prior) {
-        block.renoise(*exec_, 0.0, detail::prior_std(at), key);
+        block.draw_prior(*exec_, at, key);
       } else if (options_.start == start::noised) {
-        block.renoise(*exec_, at.alpha, at.sigma, key);
+        block.add_noise(*exec_, level{}, at, key);
+      } else {
+        block.check(*exec_);
       }
     };
     (one(std::get<B>(blocks_), grid_of<B>()[first_]), ...);
@@ -434,16 +441,14 @@ class run {
   template <std::size_t... B>
   void renoise_all(int index, int draw, std::index_sequence<B...>) {
     auto const one = [&](auto& block, level const& now, level const& then) {
-      double const keep = then.alpha / now.alpha;
-      double const variance = then.sigma * then.sigma - keep * keep * now.sigma * now.sigma;
-      double const spread = variance > 0.0 ? std::sqrt(variance) : 0.0;
-      block.renoise(*exec_, keep, spread, {noise::prior_step, draw, 0, now.t, then.t});
+      block.add_noise(*exec_, now, then, {noise::prior_step, draw, 0, now.t, then.t});
     };
     (one(std::get<B>(blocks_), grid_of<B>()[step_], grid_of<B>()[index]), ...);
   }
 
   /// Calls the network where the cache says so; returns how the prediction is made.
-  mix_t evaluate(stage const& s) {
+  template <class Stage>
+  mix_t evaluate(Stage const& s) {
     mix_t m;
     diffx::step const now = grid_->step(step_);
     m.fresh = sampler_->cache.refresh(now, history_from_);
@@ -491,19 +496,21 @@ class run {
       auto const out = std::get<0>(blocks_).prediction(branch);
       (*denoiser_)(*exec_, std::get<0>(blocks_).input(*exec_, at), q, out);
       if constexpr (Exec::on_host) {
-        if (options_.check_finite) check_finite(out, branch);
+        if (options_.check_finite) check_finite<0>(out, branch);
       }
     } else {
       auto const out = std::tuple{std::get<B>(blocks_).prediction(branch)...};
       (*denoiser_)(*exec_, std::tuple{std::get<B>(blocks_).input(*exec_, at)...}, q, out);
       if constexpr (Exec::on_host) {
-        if (options_.check_finite) (check_finite(std::get<B>(out), branch), ...);
+        if (options_.check_finite) (check_finite<B>(std::get<B>(out), branch), ...);
       }
     }
   }
 
-  template <class T>
+  // Logits may be -inf; a block of classes reports a row that is no distribution when it draws.
+  template <std::size_t B, class T>
   void check_finite(batch_view<T> out, int branch) {
+    if constexpr (detail::part_t<B, process_type>::values == value_kind::categorical) return;
     exec_->for_each_sample(
         out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
     detail::report_non_finite(bad_, out.features, out.first_sample,
@@ -514,15 +521,8 @@ class run {
   void apply_all(std::size_t index, mix_t const& m, bool ends_step, std::index_sequence<B...>) {
     auto const& stages = plan_of<0>().stages();
     bool const more = index + 1 < stages.size();
-    auto const one = [&](auto& block, diffx::plan const& p, auto* preview) {
-      typename std::remove_cvref_t<decltype(block)>::mix mine;
-      mine.weight = [&] {
-        decltype(mine.weight) w{};
-        for (std::size_t k = 0; k < w.size(); ++k) w[k] = m.weight[k];
-        return w;
-      }();
-      mine.fresh = m.fresh;
-      block.apply(*exec_, p.stages()[index], mine, ends_step,
+    auto const one = [&](auto& block, auto const& p, auto* preview) {
+      block.apply(*exec_, p.stages()[index], m, ends_step,
                   more && p.stages()[index + 1].evaluates ? &p.stages()[index + 1].at : nullptr,
                   preview);
     };
@@ -647,7 +647,7 @@ class run {
   std::array<double, static_cast<std::size_t>(cache_type::depth > 0 ? cache_type::depth : 1)>
       stored_times_{};
   std::vector<timetable> part_grids_;
-  std::array<diffx::plan, blocks> plans_;
+  plans_t plans_;
   std::vector<int> offsets_;
   std::vector<std::int64_t> bad_;
   std::tuple<Ts*...> previews_{};

@@ -11,6 +11,8 @@
 #include <diffx/detail/workspace.hpp>
 #include <diffx/guidance/none.hpp>
 #include <diffx/rule/guidance_and_denoiser.hpp>
+#include <diffx/rule/process_and_cache.hpp>
+#include <diffx/rule/process_and_guidance.hpp>
 #include <diffx/rule/process_and_prediction.hpp>
 #include <diffx/rule/process_and_solver.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
@@ -36,6 +38,8 @@ struct rules;
 template <class Process, class Solver, class Guidance, class Cache, std::size_t... B>
 struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>>
     : rule::process_and_solver_must_fit<part_t<B, Process>, part_t<B, Solver>>...,
+      rule::process_and_guidance_must_fit<part_t<B, Process>, Guidance>...,
+      rule::process_and_cache_must_fit<part_t<B, Process>, Cache>...,
       rule::solver_and_cache_must_fit<part_t<0, Solver>, Cache>,
       rule::solver_and_guidance_must_fit<part_t<0, Solver>, Guidance> {};
 
@@ -72,7 +76,7 @@ struct sampler {
   template <class Denoiser, class Exec, class Noise = noise::counted, class... Ts>
   std::int64_t workspace_size(Exec const&, Denoiser const&, std::tuple<batch_view<Ts>...> x,
                               options<Noise> const& = {}) const {
-    return run<sampler, Exec, Denoiser, Noise, Ts...>::workspace_size(x);
+    return run<sampler, Exec, Denoiser, Noise, Ts...>::workspace_size(process, x);
   }
   template <class Exec, class Denoiser, class T, class Noise = noise::counted>
   std::int64_t workspace_size(Exec const& exec, Denoiser const& denoiser, batch_view<T> x,

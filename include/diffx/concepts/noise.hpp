@@ -26,4 +26,12 @@ concept noise_source = std::same_as<typename N::kind, noise_tag> &&
   { n.fork(std::uint64_t{0}) } -> std::same_as<N>;
 };
 
+/// A source that gives random words as well, for draws that are not normal:
+///
+/// | `n.words(key, sample, position)` | the block of words of one position; pure                  |
+template <class N>
+concept word_source = noise_source<N> && requires(N const& n, noise::key k) {
+  { n.words(k, std::int64_t{0}, std::int64_t{0}) } -> std::same_as<random::words4>;
+};
+
 }  // namespace diffx

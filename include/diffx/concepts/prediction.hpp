@@ -38,4 +38,17 @@ concept prediction_policy = std::same_as<typename P::kind, prediction_tag> &&
   { P::needs_signal } -> std::convertible_to<bool>;
 };
 
+/// A prediction of classes: one row of logits a position.
+///
+/// | `P::value_type` | what a logit is stored in                                                  |
+/// | `P::is_cavity`  | false: the law of the data class given all positions; true: given the others
+/// |
+template <class P>
+concept class_prediction = std::same_as<typename P::kind, prediction_tag> && requires {
+  typename P::value_type;
+  { P::name } -> std::convertible_to<std::string_view>;
+  { P::source } -> std::convertible_to<std::string_view>;
+  { P::is_cavity } -> std::convertible_to<bool>;
+};
+
 }  // namespace diffx

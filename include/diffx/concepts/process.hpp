@@ -38,4 +38,23 @@ concept gaussian_process = process_policy<P> &&
   { P::zero_terminal_snr } -> std::convertible_to<bool>;
 };
 
+/// A process that replaces classes, position by position and independently:
+///
+///     q(x_t | x_0) = alpha 1[x_t = x_0] + (1 - alpha) pi(x_t)
+///
+/// with alpha the probability that a position still carries its data class, and pi the limit law.
+/// Its levels have sigma = 1 - alpha and lambda = log(alpha / sigma).
+///
+/// | `p.at(t)`, `p.at_lambda(lambda)` | the level, and its exact inverse; host, double, pure      |
+/// | `p.limit()`                      | the limit law, a detail::limit_law good as long as p lives
+/// | | `P::is_absorbing`                | true if pi is one class that is not data, the mask |
+template <class P>
+concept categorical_process = process_policy<P> && P::values ==
+                              value_kind::categorical&& requires(P const& p, double t) {
+  { p.at(t) } -> std::same_as<level>;
+  { p.at_lambda(t) } -> std::same_as<level>;
+  { p.limit().classes } -> std::convertible_to<int>;
+  { P::is_absorbing } -> std::convertible_to<bool>;
+};
+
 }  // namespace diffx

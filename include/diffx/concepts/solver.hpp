@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/prediction.hpp>
+#include <diffx/concepts/process.hpp>
 #include <diffx/noise/address.hpp>
 #include <diffx/step.hpp>
 #include <diffx/timetable.hpp>
@@ -52,31 +53,47 @@ struct stage {
   std::array<double, 2> log_std{};
 };
 
+/// The same for a block of classes: one evaluation, then every position is drawn anew.
+struct categorical_stage {
+  static constexpr int max_weights = 4;
+
+  bool evaluates = true;
+  level at, convert, to;
+  std::array<double, max_weights> weight{};  // what they mean is the solver's
+  noise::key key;                            // the words of each position
+};
+
 /// The stages of one step, in order. Solvers write it, the run executes it.
-class plan {
+template <class Stage>
+class basic_plan {
  public:
+  using stage_type = Stage;
+
   /// A stage that calls the model at `at` and goes to `to`. The reference is good until the next
   /// stage is added.
-  stage& evaluate(level const& at, level const& to) {
-    stage& s = stages_.emplace_back();
+  Stage& evaluate(level const& at, level const& to) {
+    Stage& s = stages_.emplace_back();
     s.at = s.convert = at;
     s.to = to;
     return s;
   }
 
   /// A pass without a model call, such as the noise of a churn.
-  stage& pass(level const& at, level const& to) {
-    stage& s = evaluate(at, to);
+  Stage& pass(level const& at, level const& to) {
+    Stage& s = evaluate(at, to);
     s.evaluates = false;
     return s;
   }
 
-  std::vector<stage> const& stages() const noexcept { return stages_; }
-  std::vector<stage>& stages() noexcept { return stages_; }
+  std::vector<Stage> const& stages() const noexcept { return stages_; }
+  std::vector<Stage>& stages() noexcept { return stages_; }
 
  private:
-  std::vector<stage> stages_;
+  std::vector<Stage> stages_;
 };
+
+class plan : public basic_plan<stage> {};
+class categorical_plan : public basic_plan<categorical_stage> {};
 
 /// Where a solver stands when it plans step i: every level of the run, before and after.
 template <class Process>
@@ -132,7 +149,26 @@ concept linear_solver =
 template <class S>
 concept dynamic_solver = linear_solver<S> && S::reads_device;
 
+/// A solver of classes: a rule that draws one position from its row of logits.
+///
+/// | `S::values`         | value_kind::categorical                                                |
+/// | `S::order`          | order in the largest step of the distance between laws                 |
+/// | `S::max_evals`      | most model evaluations one step asks for                               |
+/// | `s.plan(context, categorical_plan&)` | writes the stages of one step; host, double, pure     |
+/// | `S::advance(weights, law, now, row, words)` | the class of a position after the stage: `now` |
+/// |                     | is the one before, `row` a detail::class_row, words(k) its k-th block  |
+/// |                     | of random words; pure                                                  |
 template <class S>
-concept solver_policy = linear_solver<S>;
+concept categorical_solver =
+    std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {
+  { S::name } -> std::convertible_to<std::string_view>;
+  { S::source } -> std::convertible_to<std::string_view>;
+  { S::order } -> std::convertible_to<int>;
+  { S::max_evals } -> std::convertible_to<int>;
+  requires S::values == value_kind::categorical;
+};
+
+template <class S>
+concept solver_policy = linear_solver<S> || categorical_solver<S>;
 
 }  // namespace diffx

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -78,12 +79,19 @@ struct rescale_op {
   }
 };
 
+/// How a prediction is made: branch weights of a fresh evaluation, or cache weights.
+struct prediction_mix {
+  std::array<double, pass_data<float>::max_sources> weight{};
+  bool fresh = true;
+};
+
 /// Everything that one continuous block of a run owns, and the passes over it.
 template <class T, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
           class Noise>
 class continuous_block {
  public:
   using value_type = T;
+  using plan_type = plan;
   static constexpr int branches = Guidance::branches;
   static constexpr int history_size = Solver::history;
   static constexpr int state_slots = Solver::states;
@@ -98,18 +106,23 @@ class continuous_block {
                     Cache::depth <= pass_data<T>::max_sources,
                 "diffx: this policy asks for more buffers than a stage can name.");
 
-  /// Elements of workspace for [batch, features].
-  static std::int64_t workspace_elements(std::int64_t batch, std::int64_t features) noexcept {
+  /// Bytes of workspace for [batch, features].
+  template <class Process>
+  static std::int64_t workspace_bytes(Process const&, std::int64_t batch,
+                                      std::int64_t features) noexcept {
     std::int64_t const tensors = prediction_buffers * (Variance ? 2 : 1) + history_size +
                                  (state_slots - 1) + Cache::depth +
                                  (Prediction::scales_input ? 1 : 0) + (hooks_per_sample ? 1 : 0);
-    return tensors * batch * features + (rescales ? batch : 0) + (hooks_per_sample ? batch : 0) +
-           measured_elements(batch);
+    return static_cast<std::int64_t>(sizeof(T)) *
+           (tensors * batch * features + (rescales ? batch : 0) + (hooks_per_sample ? batch : 0) +
+            measured_elements(batch));
   }
 
-  continuous_block(batch_view<T> x, T* workspace, Prediction const& prediction,
+  template <class Process>
+  continuous_block(batch_view<T> x, std::byte* memory, Process const&, Prediction const& prediction,
                    Guidance const& guidance, Noise const& noise, int block)
       : x_(x), prediction_(prediction), guidance_(guidance), noise_(noise), block_(block) {
+    T* workspace = reinterpret_cast<T*>(memory);
     std::int64_t const n = x.size();
     auto const take = [&](std::int64_t elements) {
       T* const p = workspace;
@@ -180,17 +193,11 @@ class continuous_block {
     return {data, x_.batch, x_.features * (Variance ? 2 : 1), x_.first_sample};
   }
 
-  /// How the prediction is made: branch weights of a fresh evaluation, or cache weights.
-  struct mix {
-    std::array<double, pass_data<T>::max_sources> weight{};
-    bool fresh = true;
-  };
-
   /// Executes one stage. `ends_step` writes the result back to the caller's buffer.
   /// `next_at` is what the network is told next, for a network with a scaled input.
   template <class Exec>
-  void apply(Exec const& exec, stage const& s, mix const& m, bool ends_step, level const* next_at,
-             T* preview) {
+  void apply(Exec const& exec, stage const& s, prediction_mix const& m, bool ends_step,
+             level const* next_at, T* preview) {
     pass_data<T> d = base_data();
     int sources = 0;
     if (s.evaluates) {
@@ -293,20 +300,25 @@ class continuous_block {
     }
   }
 
-  /// Writes weight[0] x + weight[1] xi over the state: the prior, or noise put back.
+  /// Overwrites the state with the prior at this level.
   template <class Exec>
-  void renoise(Exec const& exec, double keep, double spread, noise::key key) {
-    pass_data<T> d = base_data();
-    d.state_weight[0] = static_cast<T>(keep);
-    d.noise_key[0] = key;
-    d.noise_key[0].block = block_;
-    d.noise_weight[0] = static_cast<T>(spread);
-    d.target = x_.data;
+  void draw_prior(Exec const& exec, level const& at, noise::key key) {
     // A state that may hold anything, NaN included, is not multiplied by zero.
-    if (keep == 0.0) exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, x_.features});
-    launch(exec, fused_pass<T, 0, 1, 0, 1, x0_hook::none, false, Noise>{d, noise_}, spread == 0.0);
-    reset();
+    exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, x_.features});
+    renoise(exec, 0.0, prior_std(at), key);
   }
+
+  /// Draws from q(x_then | x_now).
+  template <class Exec>
+  void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
+    double const keep = then.alpha / now.alpha;
+    double const variance = then.sigma * then.sigma - keep * keep * now.sigma * now.sigma;
+    renoise(exec, keep, variance > 0.0 ? std::sqrt(variance) : 0.0, key);
+  }
+
+  /// A state that the caller gives may hold any number.
+  template <class Exec>
+  void check(Exec const&) const noexcept {}
 
   /// Forgets everything but the state.
   void reset() noexcept {
@@ -339,6 +351,19 @@ class continuous_block {
   }
 
  private:
+  /// keep x + spread xi.
+  template <class Exec>
+  void renoise(Exec const& exec, double keep, double spread, noise::key key) {
+    pass_data<T> d = base_data();
+    d.state_weight[0] = static_cast<T>(keep);
+    d.noise_key[0] = key;
+    d.noise_key[0].block = block_;
+    d.noise_weight[0] = static_cast<T>(spread);
+    d.target = x_.data;
+    launch(exec, fused_pass<T, 0, 1, 0, 1, x0_hook::none, false, Noise>{d, noise_}, spread == 0.0);
+    reset();
+  }
+
   static constexpr std::int64_t measured_elements(std::int64_t batch) noexcept {
     constexpr std::int64_t per_double = (sizeof(double) + sizeof(T) - 1) / sizeof(T);
     return measures_samples<Solver> ? batch * per_double : 0;

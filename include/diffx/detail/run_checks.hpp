@@ -82,7 +82,15 @@ struct solver_facts {
   int states;
 };
 template <class S>
-inline constexpr solver_facts facts_of{S::name, has_pure_passes<S>, S::history, S::states};
+inline constexpr solver_facts facts_of{S::name, false, 0, 1};
+template <linear_solver S>
+inline constexpr solver_facts facts_of<S>{S::name, has_pure_passes<S>, S::history, S::states};
+
+[[noreturn]] inline void refuse_weight(step const& now, solver_facts const& has) {
+  fail("diffx::run: " + std::string(has.name) + " has a weight that is not finite at step " +
+       text(now.index) + " from lambda = " + text(now.from.lambda) + " to " + text(now.to.lambda) +
+       "; this grid point is outside what the solver can do");
+}
 
 /// Refuses stages that need what their solver does not declare, and weights that are not finite:
 /// those would reach every element, and the solver or the grid is at fault.
@@ -100,11 +108,15 @@ inline void check_stages(std::span<stage const> stages, step const& now, solver_
     for (double w : s.state) sum += w;
     for (double w : s.history) sum += w;
     for (noise_term const& n : s.noise) sum += n.weight;
-    if (!(sum - sum == 0.0)) {
-      fail("diffx::run: " + std::string(has.name) + " has a weight that is not finite at step " +
-           text(now.index) + " from lambda = " + text(now.from.lambda) + " to " +
-           text(now.to.lambda) + "; this grid point is outside what the solver can do");
-    }
+    if (!(sum - sum == 0.0)) refuse_weight(now, has);
+  }
+}
+inline void check_stages(std::span<categorical_stage const> stages, step const& now,
+                         solver_facts const& has) {
+  for (categorical_stage const& s : stages) {
+    double sum = 0.0;
+    for (double w : s.weight) sum += w;
+    if (!(sum - sum == 0.0)) refuse_weight(now, has);
   }
 }
 

@@ -49,6 +49,12 @@ struct counted {
     }
   }
 
+  /// The words of one position of a block of classes. Normals take one block of words for four
+  /// elements; blocks of the state have addresses of their own, so the two never meet.
+  DIFFX_HD random::words4 words(key k, std::int64_t sample, std::int64_t position) const noexcept {
+    return random::philox4x32(counter(k, sample, position), random::key_from_seed(seed));
+  }
+
   /// The source of a fork: independent of this one and of its other forks.
   counted fork(std::uint64_t label) const noexcept { return {random::derive_seed(seed, label)}; }
 
@@ -79,6 +85,6 @@ struct counted {
   }
 };
 
-static_assert(noise_source<counted>);
+static_assert(word_source<counted>);
 
 }  // namespace diffx::noise

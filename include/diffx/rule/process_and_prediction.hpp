@@ -3,11 +3,24 @@
 namespace diffx::rule {
 
 template <class Process, class Prediction>
-inline constexpr bool prediction_survives_start =
+inline constexpr bool prediction_survives_start = true;
+template <class Process, class Prediction>
+requires requires { Process::zero_terminal_snr&& Prediction::needs_signal; }
+inline constexpr bool prediction_survives_start<Process, Prediction> =
     !(Process::zero_terminal_snr && Prediction::needs_signal);
 
 template <class Process, class Prediction>
+inline constexpr bool prediction_suits_process =
+    Process::values == value_kind::categorical ? class_prediction<Prediction>
+                                               : prediction_policy<Prediction>;
+
+template <class Process, class Prediction>
 struct process_and_prediction_must_fit {
+  static_assert(prediction_suits_process<Process, Prediction>,
+                "diffx: a process of classes needs a network of logits (prediction::x0_posterior, "
+                "prediction::x0_cavity), and any other process one of numbers (prediction::eps, "
+                "prediction::x0, prediction::v, ...). The two policies are the arguments of "
+                "process_and_prediction_must_fit<...>.");
   static_assert(prediction_survives_start<Process, Prediction>,
                 "diffx: this process starts at alpha = 0, where an eps or score prediction says "
                 "nothing about x0. Use a network that predicts v, x0 or flow, or a process that "

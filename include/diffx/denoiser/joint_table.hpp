@@ -1,0 +1,114 @@
+#pragma once
+
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/process.hpp>
+#include <diffx/error.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace diffx::denoiser {
+
+/// The exact denoiser of a law over all V^L sequences, written down as a table: what a perfectly
+/// trained network would say. An oracle for tests and examples.
+///
+///     p(x0 | x_t) proportional to p0(x0) prod_l q(x_t^l | x0^l)
+///     posterior   p_i = p(x0^l = i | x_t);   cavity: the same without the factor of position l
+///
+/// Logits are log-probabilities, -inf where the data cannot be. The process says q; the time is
+/// q.at.alpha.
+///
+/// Shapes    weights: V^L entries, the last position running fastest, need not sum to 1;
+///           x [batch, L], out [batch, L x width], width = process.limit().classes >= V.
+/// Requires  host memory; process outlives the denoiser.
+/// Errors    V or L below 1, a table of another size, an entry below 0, or a view of another width
+///           throws; so does a state that no sequence of the table leads to.
+template <categorical_process Process, class_prediction Prediction = prediction::x0_posterior<>>
+class joint_table {
+  using logit = typename Prediction::value_type;
+
+ public:
+  Prediction prediction{};
+
+  joint_table(Process const& process, int classes, int positions, std::vector<double> weights,
+              Prediction predicted = {})
+      : prediction(predicted),
+        process_(&process),
+        classes_(classes),
+        positions_(positions),
+        weights_(std::move(weights)) {
+    constexpr auto where = "diffx::denoiser::joint_table";
+    detail::require(classes >= 1, where, "classes", classes, "at least 1");
+    detail::require(positions >= 1, where, "positions", positions, "at least 1");
+    detail::require(process.limit().classes >= classes, where, "classes of the process",
+                    process.limit().classes, "at least those of the table");
+    double const size = std::pow(static_cast<double>(classes), positions);
+    detail::require(static_cast<double>(weights_.size()) == size, where, "weights.size()",
+                    static_cast<long long>(weights_.size()), "classes to the power of positions");
+    for (double w : weights_) detail::require(w >= 0.0, where, "a weight", w, "at least 0");
+  }
+
+  template <class Exec, class Code>
+  void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
+                  batch_view<logit> out) const {
+    constexpr auto where = "diffx::denoiser::joint_table";
+    std::int64_t const width = process_->limit().classes;
+    detail::require(x.features == positions_, where, "positions of the state",
+                    static_cast<long long>(x.features), "those of the table");
+    detail::require(out.features == positions_ * width, where, "logits of a sample",
+                    static_cast<long long>(out.features), "positions x classes");
+    exec.for_each_sample(x.batch, [&](std::int64_t i) {
+      row(x.row(i), q.at.alpha, out.row(i), static_cast<std::size_t>(width));
+    });
+  }
+
+ private:
+  template <class Code>
+  void row(Code const* x, double alpha, logit* out, std::size_t width) const {
+    auto const law = process_->limit();
+    auto const length = static_cast<std::size_t>(positions_),
+               v = static_cast<std::size_t>(classes_);
+    std::vector<double> sums(length * v, 0.0), factor(length);
+    std::vector<std::size_t> data(length, 0);
+    for (double const weight : weights_) {
+      for (std::size_t l = 0; l < length; ++l) {
+        int const seen = static_cast<int>(x[l]);
+        factor[l] = (seen == static_cast<int>(data[l]) ? alpha : 0.0) +
+                    (1.0 - alpha) * law.probability(seen);
+      }
+      for (std::size_t l = 0; l < length; ++l) {
+        double product = weight;
+        for (std::size_t m = 0; m < length; ++m) {
+          if (m != l || !Prediction::is_cavity) product *= factor[m];
+        }
+        sums[l * v + data[l]] += product;
+      }
+      for (std::size_t l = length; l-- > 0 && ++data[l] == v;) data[l] = 0;
+    }
+    for (std::size_t l = 0; l < length; ++l) {
+      double total = 0.0;
+      for (std::size_t i = 0; i < v; ++i) total += sums[l * v + i];
+      detail::require(total > 0.0, "diffx::denoiser::joint_table", "probability of the state",
+                      total, "above 0: the table has no such data");
+      for (std::size_t i = 0; i < width; ++i) {
+        out[l * width + i] =
+            static_cast<logit>(i < v ? std::log(sums[l * v + i] / total) : -HUGE_VAL);
+      }
+    }
+  }
+
+  Process const* process_;
+  int classes_, positions_;
+  std::vector<double> weights_;
+};
+
+template <class P>
+joint_table(P const&, int, int, std::vector<double>) -> joint_table<P>;
+template <class P, class Q>
+joint_table(P const&, int, int, std::vector<double>, Q) -> joint_table<P, Q>;
+
+}  // namespace diffx::denoiser

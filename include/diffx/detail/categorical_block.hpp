@@ -1,0 +1,238 @@
+#pragma once
+
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/noise.hpp>
+#include <diffx/concepts/solver.hpp>
+#include <diffx/detail/class_row.hpp>
+#include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/limit_law.hpp>
+#include <diffx/error.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+namespace diffx::detail {
+
+/// The words of one position, block after block.
+template <class Noise>
+struct position_words {
+  Noise const* noise;
+  noise::key key;
+  std::int64_t sample, position;
+
+  DIFFX_HD random::words4 operator()(int block) const {
+    noise::key k = key;
+    k.draw += block;
+    return noise->words(k, sample, position);
+  }
+};
+
+/// Reports a position that cannot be drawn. A kernel has no exceptions: there the launch fails.
+DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t position,
+                             int step) {
+#if defined(__CUDA_ARCH__)
+  static_cast<void>(what);
+  static_cast<void>(sample);
+  static_cast<void>(position);
+  static_cast<void>(step);
+  __trap();
+#else
+  fail("diffx::run: " + std::string(what) + " at sample " + text(static_cast<long long>(sample)) +
+       ", position " + text(static_cast<long long>(position)) +
+       (step >= 0 ? " in step " + text(step) : std::string()));
+#endif
+}
+
+/// The one pass that follows an evaluation of a block of classes: every position by itself.
+template <class Code, class T, int G, bool Cavity, class Solver, class Noise>
+struct class_pass {
+  Code* state;
+  std::int64_t positions, first_sample;
+  int width;  // logits of a position
+  T const* source[G];
+  T weight[G];
+  std::array<double, categorical_stage::max_weights> coefficients;
+  limit_law law;
+  noise::key key;
+  Noise noise;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    class_row<T, G> row;
+    for (int g = 0; g < G; ++g) {
+      row.source[g] = source[g] + index * width;
+      row.weight[g] = weight[g];
+    }
+    row.classes = width;
+    row.excluded = law.mask;
+    int const next = Solver::template advance<Cavity>(
+        coefficients, law, static_cast<int>(state[index]), row,
+        position_words<Noise>{&noise, key, first_sample + sample, position});
+    if (next < 0) {
+      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
+              position, key.step);
+      return;
+    }
+    state[index] = static_cast<Code>(next);
+  }
+};
+
+/// Keeps a class with a probability, and else draws it from the limit law.
+template <class Code, class Noise>
+struct forget_op {
+  Code* state;
+  std::int64_t positions, first_sample;
+  double keep;
+  limit_law law;
+  noise::key key;
+  Noise noise;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    auto const w = noise.words(key, first_sample + sample, position);
+    if (unit_uniform(w.word[0], w.word[1]) < keep) return;
+    state[index] = static_cast<Code>(law.draw(unit_uniform(w.word[2], w.word[3])));
+  }
+};
+
+/// Refuses what is no class of the process.
+template <class Code>
+struct check_classes_op {
+  Code const* state;
+  std::int64_t positions, first_sample;
+  limit_law law;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    auto const code = static_cast<std::int64_t>(state[index]);
+    if ((code >= 0 && code < law.classes) || (law.mask >= 0 && code == law.mask)) return;
+    std::int64_t const sample = index / positions;
+    fail_at("the state holds what is no class of the process", first_sample + sample,
+            index - sample * positions, -1);
+  }
+};
+
+/// Everything that one block of classes of a run owns, and the passes over it.
+template <class Code, class Process, class Prediction, class Solver, class Guidance, class Noise>
+class categorical_block {
+ public:
+  using value_type = Code;
+  using logit_type = typename Prediction::value_type;
+  using plan_type = categorical_plan;
+  static constexpr int branches = Guidance::branches;
+  static constexpr int state_slots = 1;
+
+  /// Bytes of workspace for [batch, positions].
+  static std::int64_t workspace_bytes(Process const& process, std::int64_t batch,
+                                      std::int64_t positions) noexcept {
+    return static_cast<std::int64_t>(sizeof(logit_type)) * branches * batch * positions *
+           process.limit().classes;
+  }
+
+  categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
+                    Prediction const&, Guidance const&, Noise const& noise, int block)
+      : x_(x), law_(process.limit()), noise_(noise), block_(block) {
+    constexpr auto most = std::numeric_limits<Code>::max();
+    require(static_cast<std::int64_t>(law_.classes) <= static_cast<std::int64_t>(most),
+            "diffx::run", "classes", law_.classes, "at most what the state's integer type holds");
+    auto* logits = reinterpret_cast<logit_type*>(workspace);
+    for (auto& p : predictions_) {
+      p = logits;
+      logits += x.size() * law_.classes;
+    }
+  }
+
+  batch_view<Code> x() const noexcept { return x_; }
+  Code const* current() const noexcept { return x_.data; }
+  Noise const& noise() const noexcept { return noise_; }
+  void use_noise(Noise const& noise) { noise_ = noise; }
+  int block() const noexcept { return block_; }
+
+  template <class Exec>
+  batch_view<Code const> input(Exec const&, level const&) const noexcept {
+    return {x_.data, x_.batch, x_.features, x_.first_sample};
+  }
+
+  /// Where the network writes the logits of a branch: [batch, positions x classes].
+  batch_view<logit_type> prediction(int branch) noexcept {
+    return {predictions_[static_cast<std::size_t>(branch)], x_.batch, x_.features * law_.classes,
+            x_.first_sample};
+  }
+
+  template <class Exec>
+  void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
+             level const*, Code*) {
+    class_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
+        x_.data, x_.features, x_.first_sample, law_.classes, {}, {}, s.weight, law_, s.key, noise_};
+    pass.key.block = block_;
+    // A branch that was not asked this time stands for one that was, with weight 0. The first one
+    // says which classes are ruled out, so it is always one that was asked.
+    require_reachable<Exec>();
+    int used = 0;
+    for (int b = 0; b < branches; ++b) {
+      auto const at = static_cast<std::size_t>(b);
+      if (m.weight[at] == 0.0) continue;
+      pass.source[used] = predictions_[at];
+      pass.weight[used++] = static_cast<logit_type>(m.weight[at]);
+    }
+    for (; used < branches; ++used) {
+      pass.source[used] = pass.source[0];
+      pass.weight[used] = logit_type(0);
+    }
+    exec.for_each_sample(x_.size(), pass);
+  }
+
+  template <class Exec>
+  void draw_prior(Exec const& exec, level const&, noise::key key) {
+    forget(exec, 0.0, key);
+  }
+
+  /// Draws from q(x_then | x_now).
+  template <class Exec>
+  void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
+    check(exec);
+    forget(exec, then.alpha / now.alpha, key);
+  }
+
+  /// What the caller gave as a state.
+  template <class Exec>
+  void check(Exec const& exec) const {
+    exec.for_each_sample(x_.size(),
+                         check_classes_op<Code>{x_.data, x_.features, x_.first_sample, law_});
+  }
+
+  template <class F>
+  void for_each_buffer(F const& f) const {
+    f(x_.data, x_.size());
+  }
+  int retained() const noexcept { return 0; }
+  bool input_ready() const noexcept { return false; }
+  void restore(int, bool) noexcept {}
+
+ private:
+  template <class Exec>
+  void require_reachable() const {
+    if (Exec::on_host || law_.cumulative == nullptr) return;
+    fail(
+        "diffx::run: the limit law of this process is a table in host memory, which a device does "
+        "not reach; use process::uniform or process::absorbing there");
+  }
+
+  template <class Exec>
+  void forget(Exec const& exec, double keep, noise::key key) {
+    require_reachable<Exec>();
+    key.block = block_;
+    exec.for_each_sample(x_.size(), forget_op<Code, Noise>{x_.data, x_.features, x_.first_sample,
+                                                           keep, law_, key, noise_});
+  }
+
+  batch_view<Code> x_;
+  limit_law law_;
+  Noise noise_;
+  int block_;
+  std::array<logit_type*, static_cast<std::size_t>(branches)> predictions_{};
+};
+
+}  // namespace diffx::detail

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <diffx/concepts/solver.hpp>
+#include <diffx/config.hpp>
+#include <diffx/detail/limit_law.hpp>
+#include <diffx/error.hpp>
+
+#include <array>
+#include <string_view>
+
+namespace diffx::solver {
+
+/// The ancestral step of a process of classes: every position is drawn from its reverse kernel,
+///
+///     p(x_s | x_t) = sum_i p_i q(x_s | x_t, x0 = i)
+///     q(k | j, i) proportional to (a 1[k = j] + (1 - a) pi_j) (alpha_s 1[k = i] + (1 - alpha_s)
+///     pi_k)
+///
+/// with a = alpha_t / alpha_s, position by position given x_t. Multiplied out, the kernel is a
+/// choice among few routes: the data class, the class that is there, a fresh draw from pi. So one
+/// read of the logits and one draw of a class do, whatever the number of classes, and staying is
+/// decided by a coin of its own: no class races against "stay".
+///
+/// A posterior (prediction::x0_posterior) is drawn from first and its bridge then: the mixture,
+/// exactly. A cavity (prediction::x0_cavity) goes through the plug-in form, its bridge summed over
+/// the classes. Under absorbing noise the two are one; a position that is not masked keeps its
+/// class and its logits are not read.
+///
+/// N steps cost N evaluations. A last step onto alpha = 1 leaves no mask.
+///
+/// Source    Austin et al. 2021, arXiv:2107.03006, Eq. 3 and 4; Sahoo et al. 2024,
+/// arXiv:2406.07524. Shapes    x: [batch, positions], integers; logits [batch, positions, classes].
+/// Errors    an inversion throws when the run is planned; a row of logits that is no distribution
+///           (NaN, +inf, nothing but -inf) is reported with step, sample and position.
+struct ancestral {
+  using kind = solver_tag;
+  static constexpr std::string_view name = "solver::ancestral";
+  static constexpr std::string_view source = "arXiv:2107.03006";
+  static constexpr value_kind values = value_kind::categorical;
+  static constexpr int order = 1;  // total variation to the data law falls as 1 / N
+  static constexpr int max_evals = 1;
+
+  template <class Process>
+  void plan(plan_context<Process> const& c, categorical_plan& out) const {
+    if (c.grid.inverts()) {
+      detail::fail("diffx::solver::ancestral: cannot go from data to noise; start::noised does");
+    }
+    categorical_stage& s = out.evaluate(c.from(), c.to());
+    s.key = {c.index, 0, 0, c.from().t, c.to().t};
+    s.weight = {c.from().alpha / c.to().alpha, c.to().alpha, c.to().sigma,
+                (c.from().sigma - c.to().sigma) / c.from().sigma};
+  }
+
+  /// Of a position in class `now`: its class after the step, or -1 if the row is no distribution.
+  template <bool Cavity, class Row, class Words>
+  DIFFX_HD static int advance(std::array<double, 4> const& w, detail::limit_law const& law, int now,
+                              Row& row, Words const& words) {
+    double const a = w[0], kept = w[1], moved = w[2], unmasked = w[3];
+    auto const first = words(0);
+    double const coin = detail::unit_uniform(first.word[0], first.word[1]);
+    double const u = detail::unit_uniform(first.word[2], first.word[3]);
+    if (law.mask >= 0) {
+      if (now != law.mask || coin >= unmasked) return now;
+      return row.scan() ? row.draw(u) : -1;
+    }
+    if (!row.scan()) return -1;
+    double const pi = law.probability(now);
+    int const drawn = Cavity ? -1 : row.draw(u);
+    double const seen = Cavity ? row.probability(now) : (drawn == now ? 1.0 : 0.0);
+    double const fresh = (1.0 - a) * pi * moved;
+    double const stay = a * pi * moved;
+    // The part of the clean route that ends where the position is belongs to the class seen.
+    double const clean = (1.0 - a) * pi * kept, back = a * seen * kept;
+    double const at = coin * (fresh + stay + clean + back);
+    if (at < fresh) {
+      auto const second = words(1);
+      return law.draw(detail::unit_uniform(second.word[0], second.word[1]));
+    }
+    if (at < fresh + stay + back) return now;
+    return Cavity ? row.draw(u) : drawn;
+  }
+};
+
+static_assert(categorical_solver<ancestral>);
+
+}  // namespace diffx::solver
