@@ -51,4 +51,7 @@ concept class_prediction = std::same_as<typename P::kind, prediction_tag> && req
   { P::is_cavity } -> std::convertible_to<bool>;
 };
 
+template <class P>
+concept any_prediction = prediction_policy<P> || class_prediction<P>;
+
 }  // namespace diffx

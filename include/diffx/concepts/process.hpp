@@ -57,4 +57,8 @@ concept categorical_process = process_policy<P> && P::values ==
   { P::is_absorbing } -> std::convertible_to<bool>;
 };
 
+/// A process with levels: what grids are made for.
+template <class P>
+concept clocked_process = gaussian_process<P> || categorical_process<P>;
+
 }  // namespace diffx

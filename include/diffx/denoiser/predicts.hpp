@@ -10,7 +10,7 @@ namespace diffx::denoiser {
 /// output is v and which also answers branch 1, the null condition.
 ///
 /// Shapes    f(exec, batch_view<T const> x, query, batch_view<T> out), both [batch, features].
-template <prediction_policy Prediction, int Branches = 1, class F = void>
+template <any_prediction Prediction, int Branches = 1, class F = void>
 struct predicting {
   static constexpr int branches = Branches;
   F f;
@@ -22,7 +22,7 @@ struct predicting {
   }
 };
 
-template <prediction_policy Prediction, int Branches = 1, class F>
+template <any_prediction Prediction, int Branches = 1, class F>
 predicting<Prediction, Branches, F> predicts(F f, Prediction prediction = {}) {
   return {std::move(f), prediction};
 }

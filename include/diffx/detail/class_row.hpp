@@ -120,16 +120,17 @@ class class_row {
       l[excluded - first] = -std::numeric_limits<T>::infinity();
     }
     if (shifted >= first && shifted < first + n) l[shifted - first] += shift;
-    for (int k = n; k < tile; ++k) l[k] = -std::numeric_limits<T>::infinity();
+    int const padded = (n + lanes - 1) / lanes * lanes;  // short rows stay short
+    for (int k = n; k < padded; ++k) l[k] = -std::numeric_limits<T>::infinity();
     T high[lanes];
     for (int j = 0; j < lanes; ++j) high[j] = l[j];
-    for (int k = lanes; k < tile; k += lanes) {
+    for (int k = lanes; k < padded; k += lanes) {
       for (int j = 0; j < lanes; ++j) high[j] = l[k + j] > high[j] ? l[k + j] : high[j];
     }
     T now = top;
     for (int j = 0; j < lanes; ++j) now = high[j] > now ? high[j] : now;
     T part[lanes] = {};
-    for (int k = 0; k < tile; k += lanes) {
+    for (int k = 0; k < padded; k += lanes) {
       for (int j = 0; j < lanes; ++j) {
         // Not exp of -inf, which it does not know, but exactly 0; NaN goes through.
         part[j] += l[k + j] == -std::numeric_limits<T>::infinity() ? T(0) : exp(l[k + j] - now);

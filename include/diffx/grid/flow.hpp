@@ -96,7 +96,7 @@ namespace diffx::grid {
 /// A timetable of a process through these times, noisiest first; end_point::zero appends t = 0.
 ///
 /// Errors    a time outside [0, 1] or out of order, or end = sigma_min: throws diffx::error.
-template <gaussian_process Process>
+template <clocked_process Process>
 timetable times(Process const& process, std::vector<double> const& values,
                 end_point end = end_point::zero, std::string_view where = "diffx::grid::times") {
   if (end == end_point::sigma_min) {

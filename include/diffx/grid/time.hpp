@@ -17,6 +17,12 @@ struct time_range {
 
 namespace detail {
 
+/// Numbers stop short of t = 0, where a network of numbers says little; classes end as data.
+template <class Process>
+inline constexpr time_range usual_range{1.0, 1e-3, end_point::none};
+template <categorical_process Process>
+inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};
+
 inline void require_times(std::string_view where, time_range r, int n) {
   require_steps(where, n);
   require(r.first > 0.0 && r.first <= 1.0, where, "first", r.first, "in (0, 1]");
@@ -36,8 +42,9 @@ inline int time_points(time_range r, int n) noexcept {
 ///
 /// Source    Lu et al. 2022, arXiv:2206.00927 (uniform and quadratic time).
 /// Errors    n < 1, times that are not 0 <= last < first <= 1, power <= 0: throws diffx::error.
-template <gaussian_process Process>
-timetable power_t(Process const& process, int n, double power, time_range r = {}) {
+template <clocked_process Process>
+timetable power_t(Process const& process, int n, double power,
+                  time_range r = detail::usual_range<Process>) {
   detail::require_times("diffx::grid::power_t", r, n);
   detail::require(power > 0.0 && std::isfinite(power), "diffx::grid::power_t", "power", power,
                   "positive and finite");
@@ -52,13 +59,13 @@ timetable power_t(Process const& process, int n, double power, time_range r = {}
   return times(process, values, r.end, "diffx::grid::power_t");
 }
 
-template <gaussian_process Process>
-timetable uniform_t(Process const& process, int n, time_range r = {}) {
+template <clocked_process Process>
+timetable uniform_t(Process const& process, int n, time_range r = detail::usual_range<Process>) {
   return power_t(process, n, 1.0, r);
 }
 
-template <gaussian_process Process>
-timetable quad(Process const& process, int n, time_range r = {}) {
+template <clocked_process Process>
+timetable quad(Process const& process, int n, time_range r = detail::usual_range<Process>) {
   return power_t(process, n, 2.0, r);
 }
 

@@ -63,8 +63,9 @@ struct ancestral {
       if (now != law.mask || coin >= unmasked) return now;
       return row.scan() ? row.draw(u) : -1;
     }
-    if (!row.scan()) return -1;
     double const pi = law.probability(now);
+    if (pi == 0.0) return now;  // nothing but data shows a class that pi never gives
+    if (!row.scan()) return -1;
     int const drawn = Cavity ? -1 : row.draw(u);
     double const seen = Cavity ? row.probability(now) : (drawn == now ? 1.0 : 0.0);
     double const fresh = (1.0 - a) * pi * moved;
