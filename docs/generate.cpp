@@ -2,6 +2,7 @@
 // papers from the registry. With --check it writes nothing and fails if a file is out of date.
 
 #include <diffx/registry.hpp>
+#include <diffx/rule/process_and_guidance.hpp>
 #include <diffx/rule/process_and_prediction.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
@@ -62,7 +63,11 @@ std::string catalogue() {
   for_each_type(registry::special_solvers{}, [&]<class S>() {
     out << "| `" << S::name << "` | " << paper(S::source) << " |\n";
   });
-  out << "\n## Guidance\n\n| policy | branches | source |\n|---|---|---|\n";
+  out << "\n";
+  simple("Processes of classes", registry::class_processes{});
+  simple("Prediction types of classes", registry::class_predictions{});
+  simple("Solvers of classes", registry::class_solvers{});
+  out << "## Guidance\n\n| policy | branches | source |\n|---|---|---|\n";
   for_each_type(registry::guidances{}, [&]<class G>() {
     out << "| `" << G::name << "` | " << G::branches << " | " << paper(G::source) << " |\n";
   });
@@ -115,6 +120,18 @@ std::string compatibility() {
     });
     out << "\n";
   });
+  out << "\n## Processes of classes and guidance\n\nEvery one of them takes every prediction type "
+         "and solver of classes, and `cache::none`.\n\n| process |";
+  for_each_type(registry::guidances{}, [&]<class G>() { out << " `" << G::name << "` |"; });
+  out << "\n|---|";
+  for_each_type(registry::guidances{}, [&]<class G>() { out << "---|"; });
+  out << "\n";
+  for_each_type(registry::class_processes{}, [&]<class Q>() {
+    out << "| `" << Q::name << "` |";
+    for_each_type(registry::guidances{},
+                  [&]<class G>() { out << (rule::guidance_suits_values<Q, G> ? " yes |" : " |"); });
+    out << "\n";
+  });
   return out.str();
 }
 
@@ -128,6 +145,9 @@ std::string papers() {
   };
   collect(registry::processes{});
   collect(registry::predictions{});
+  collect(registry::class_processes{});
+  collect(registry::class_predictions{});
+  collect(registry::class_solvers{});
   collect(registry::solvers{});
   collect(registry::special_solvers{});
   collect(registry::guidances{});

@@ -20,10 +20,15 @@
 #include <diffx/prediction/trig_flow.hpp>
 #include <diffx/prediction/v.hpp>
 #include <diffx/prediction/x0.hpp>
+#include <diffx/prediction/x0_cavity.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/absorbing.hpp>
 #include <diffx/process/edm.hpp>
+#include <diffx/process/marginal.hpp>
 #include <diffx/process/rectified_flow.hpp>
 #include <diffx/process/stochastic_interpolant.hpp>
 #include <diffx/process/sub_vp.hpp>
+#include <diffx/process/uniform.hpp>
 #include <diffx/process/ve.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
@@ -31,6 +36,7 @@
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
+#include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/churn.hpp>
 #include <diffx/solver/consistency.hpp>
 #include <diffx/solver/ddim.hpp>
@@ -113,6 +119,11 @@ using special_solvers =
               solver::flow_ancestral, solver::stochastic_flow<>, solver::euler_maruyama,
               solver::reverse_diffusion, solver::langevin_corrector<>, solver::consistency,
               solver::lcm, solver::tcd, solver::scm, solver::flow_lcm, solver::flow_map>;
+
+/// The same for blocks of classes.
+using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
+using class_predictions = type_list<prediction::x0_posterior<>, prediction::x0_cavity<>>;
+using class_solvers = type_list<solver::ancestral>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

@@ -110,15 +110,19 @@ struct sampler {
                 options<Noise> const& opts = {}, Observer&& observer = {}) const {
     static_assert(!Search::verifies,
                   "diffx: this search strategy scores samples: call sample_best with a verifier.");
-    // A callable that is no denoiser gets this one sentence, not the errors of what follows.
+    // A callable that is no denoiser, or predicts what this process has not, gets one sentence and
+    // not the errors of what follows.
     static_assert(declared_denoiser<Denoiser>,
                   "diffx: the denoiser does not say what it predicts. Wrap it: "
                   "denoiser::predicts<prediction::eps>(f).");
-    if constexpr (declared_denoiser<Denoiser>) {
+    if constexpr (predicts_values<Denoiser>(std::make_index_sequence<blocks>{})) {
       detail::workspace const memory(workspace_size(exec, denoiser, x, opts));
       auto r = start(exec, denoiser, grid, x, memory.span(), opts);
       return r.finish(observer);
     } else {
+      if constexpr (declared_denoiser<Denoiser>) {
+        check(denoiser, std::make_index_sequence<blocks>{});
+      }
       return {};
     }
   }
@@ -133,6 +137,19 @@ struct sampler {
   }
 
  private:
+  template <class Denoiser, std::size_t... B>
+  static consteval bool predicts_values(std::index_sequence<B...>) {
+    if constexpr (declared_denoiser<Denoiser>) {
+      using prediction_type =
+          std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
+      return (rule::prediction_suits_process<detail::part_t<B, Process>,
+                                             detail::part_t<B, prediction_type>> &&
+              ...);
+    } else {
+      return false;
+    }
+  }
+
   template <class Denoiser, std::size_t... B>
   static void check(Denoiser const&, std::index_sequence<B...>) {
     using prediction_type =

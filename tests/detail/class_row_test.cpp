@@ -103,7 +103,8 @@ TEST_CASE("class_row: every class as often as its probability, those ruled out n
 
 TEST_CASE("class_row: two branches mix as log-probabilities and keep what the first rules out") {
   auto const a = logits<double>(700), b = logits<double>(700, 1.9);
-  for (auto const& [w, rest] : {std::pair{0.5, 0.5}, {1.0, 0.0}, {2.5, -1.5}}) {
+  for (auto const& mix : {std::pair{0.5, 0.5}, {1.0, 0.0}, {2.5, -1.5}}) {
+    double const w = mix.first, rest = mix.second;
     CAPTURE(w);
     class_row<double, 2> row;
     row.source[0] = a.data();

@@ -1,22 +1,16 @@
-// expected-error: this solver works on processes with scalar alpha and sigma
+// expected-error: this solver does not work on the values of this process
+#include <diffx/process/absorbing.hpp>
 #include <diffx/sampler.hpp>
+#include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/ddim.hpp>
 
-#include "../support/levels.hpp"
-
-struct bits {
-  using kind = diffx::process_tag;
-  static constexpr std::string_view name = "bits";
-  static constexpr std::string_view source = "";
-  static constexpr diffx::value_kind values = diffx::value_kind::binary;
-};
+using namespace diffx;
 
 int main() {
 #if defined(DIFFX_BAD)
-  using process = bits;
+  sampler const s{process::absorbing<>(3), solver::ddim{}};
 #else
-  using process = test::vp_process;
+  sampler const s{process::absorbing<>(3), solver::ancestral{}};
 #endif
-  diffx::sampler const s{process{}, diffx::solver::ddim{}};
   static_cast<void>(s);
 }

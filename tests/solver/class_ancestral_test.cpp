@@ -76,6 +76,7 @@ constexpr int coins = 1009;
 template <bool Cavity>
 weights enumerated(categorical_stage const& s, limit_law const& law, int now, known_row row) {
   constexpr int cells = 10;
+  double const weight[4] = {s.weight[0], s.weight[1], s.weight[2], s.weight[3]};
   weights count(static_cast<std::size_t>(law.classes) + 1, 0.0);
   for (int c = 0; c < coins; ++c) {
     for (int u = 0; u < cells; ++u) {
@@ -86,7 +87,7 @@ weights enumerated(categorical_stage const& s, limit_law const& law, int now, kn
           return block == 0 ? random::words4{{coin[0], coin[1], draw[0], draw[1]}}
                             : random::words4{{fresh[0], fresh[1], 0, 0}};
         };
-        int const k = solver::ancestral::advance<Cavity>(s.weight, law, now, row, words);
+        int const k = solver::ancestral::advance<Cavity>(weight, law, now, row, words);
         count[static_cast<std::size_t>(k)] += 1.0 / (coins * cells * cells);
       }
     }
@@ -125,7 +126,8 @@ template <class Process>
 void check_kernels(Process const& process) {
   known_row const row{{0.1, 0.3, 0.6}};
   auto const law = process.limit();
-  for (auto const& [from, to] : {std::pair{1.0, 0.75}, {0.6, 0.35}, {0.3, 0.0}, {0.9, 0.899}}) {
+  for (auto const& ends : {std::pair{1.0, 0.75}, {0.6, 0.35}, {0.3, 0.0}, {0.9, 0.899}}) {
+    double const from = ends.first, to = ends.second;
     auto const s = plan_of(process, from, to);
     double const at = process.at(from).alpha, as = process.at(to).alpha;
     for (int now = 0; now < law.classes + (law.mask == law.classes ? 1 : 0); ++now) {

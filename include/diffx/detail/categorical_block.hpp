@@ -54,7 +54,7 @@ struct class_pass {
   int width;  // logits of a position
   T const* source[G];
   T weight[G];
-  std::array<double, categorical_stage::max_weights> coefficients;
+  double coefficients[categorical_stage::max_weights];
   limit_law law;
   noise::key key;
   Noise noise;
@@ -165,7 +165,8 @@ class categorical_block {
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, Code*) {
     class_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, law_.classes, {}, {}, s.weight, law_, s.key, noise_};
+        x_.data, x_.features, x_.first_sample, law_.classes, {}, {}, {}, law_, s.key, noise_};
+    for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
     // A branch that was not asked this time stands for one that was, with weight 0. The first one
     // says which classes are ruled out, so it is always one that was asked.

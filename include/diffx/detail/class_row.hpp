@@ -36,10 +36,10 @@ class class_row {
   DIFFX_HD bool scan() noexcept {
     width_ = tile;
     while (static_cast<std::int64_t>(width_) * max_tiles < classes) width_ *= 2;
-    largest_ = -std::numeric_limits<T>::infinity();
+    largest_ = nothing;
     int const tiles = (classes + width_ - 1) / width_;
     for (int i = 0; i < tiles; ++i) {
-      T top = -std::numeric_limits<T>::infinity();
+      T top = nothing;
       T sum = 0;
       for (int first = i * width_, last = end_of(i); first < last; first += tile) {
         add_chunk(first, last - first < tile ? last - first : tile, top, sum);
@@ -50,7 +50,7 @@ class class_row {
     }
     total_ = 0.0;
     for (int i = 0; i < tiles; ++i) total_ += mass_of(i);
-    return total_ > 0.0 && total_ < std::numeric_limits<double>::infinity();
+    return total_ > 0.0 && total_ - total_ == 0.0;  // neither NaN nor infinite
   }
 
   /// The probability of one class; after scan().
@@ -84,8 +84,9 @@ class class_row {
 
  private:
   static constexpr int lanes = 16;
+  static constexpr T nothing = -std::numeric_limits<T>::infinity();
 
-  DIFFX_HD static bool is_nothing(T l) noexcept { return l == -std::numeric_limits<T>::infinity(); }
+  DIFFX_HD static bool is_nothing(T l) noexcept { return l == nothing; }
   DIFFX_HD int end_of(int i) const noexcept {
     return (i + 1) * width_ < classes ? (i + 1) * width_ : classes;
   }
@@ -96,7 +97,7 @@ class class_row {
 
   DIFFX_HD T logit(int k) const noexcept {
     T const first = source[0][k];
-    if (k == excluded || is_nothing(first)) return -std::numeric_limits<T>::infinity();
+    if (k == excluded || is_nothing(first)) return nothing;
     T sum = weight[0] * first;  // as add_chunk has it
     for (int g = 1; g < G; ++g) {
       if (weight[g] != T(0)) sum = fma(weight[g], source[g][k], sum);
@@ -117,11 +118,11 @@ class class_row {
       }
     }
     if (excluded >= first && excluded < first + n) {
-      l[excluded - first] = -std::numeric_limits<T>::infinity();
+      l[excluded - first] = nothing;
     }
     if (shifted >= first && shifted < first + n) l[shifted - first] += shift;
     int const padded = (n + lanes - 1) / lanes * lanes;  // short rows stay short
-    for (int k = n; k < padded; ++k) l[k] = -std::numeric_limits<T>::infinity();
+    for (int k = n; k < padded; ++k) l[k] = nothing;
     T high[lanes];
     for (int j = 0; j < lanes; ++j) high[j] = l[j];
     for (int k = lanes; k < padded; k += lanes) {
@@ -133,7 +134,7 @@ class class_row {
     for (int k = 0; k < padded; k += lanes) {
       for (int j = 0; j < lanes; ++j) {
         // Not exp of -inf, which it does not know, but exactly 0; NaN goes through.
-        part[j] += l[k + j] == -std::numeric_limits<T>::infinity() ? T(0) : exp(l[k + j] - now);
+        part[j] += l[k + j] == nothing ? T(0) : exp(l[k + j] - now);
       }
     }
     T added = 0;

@@ -5,7 +5,6 @@
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/error.hpp>
 
-#include <array>
 #include <string_view>
 
 namespace diffx::solver {
@@ -53,8 +52,8 @@ struct ancestral {
 
   /// Of a position in class `now`: its class after the step, or -1 if the row is no distribution.
   template <bool Cavity, class Row, class Words>
-  DIFFX_HD static int advance(std::array<double, 4> const& w, detail::limit_law const& law, int now,
-                              Row& row, Words const& words) {
+  DIFFX_HD static int advance(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
+                              Words const& words) {
     double const a = w[0], kept = w[1], moved = w[2], unmasked = w[3];
     auto const first = words(0);
     double const coin = detail::unit_uniform(first.word[0], first.word[1]);
