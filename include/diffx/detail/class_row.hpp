@@ -105,6 +105,33 @@ class class_row {
     return k == shifted ? sum + shift : sum;
   }
 
+  /// Raises `now` to the largest of groups x lanes logits, and sums exp(l - now). One lane is one
+  /// column, so that compilers turn the columns into a vector.
+  [[gnu::always_inline]] DIFFX_HD static inline void reduce(T (&l)[tile], int groups, T& now,
+                                                            T& added) noexcept {
+    T column[lanes];
+    for (int j = 0; j < lanes; ++j) {
+      T high = l[j];
+      for (int i = 1; i < groups; ++i) {
+        T const other = l[i * lanes + j];
+        high = other > high ? other : high;
+      }
+      column[j] = high;
+    }
+    for (int j = 0; j < lanes; ++j) now = column[j] > now ? column[j] : now;
+    // Not exp of -inf, which it does not know, but exactly 0; NaN goes through.
+    for (int k = 0; k < groups * lanes; ++k) {
+      T const e = exp(l[k] - now);
+      l[k] = l[k] == nothing ? T(0) : e;
+    }
+    for (int j = 0; j < lanes; ++j) {
+      T part = 0;
+      for (int i = 0; i < groups; ++i) part += l[i * lanes + j];
+      column[j] = part;
+    }
+    for (int j = 0; j < lanes; ++j) added += column[j];
+  }
+
   /// Adds at most `tile` logits to a running maximum and a sum relative to it.
   DIFFX_HD void add_chunk(int first, int n, T& top, T& sum) const noexcept {
     T l[tile];
@@ -121,24 +148,14 @@ class class_row {
       l[excluded - first] = nothing;
     }
     if (shifted >= first && shifted < first + n) l[shifted - first] += shift;
-    int const padded = (n + lanes - 1) / lanes * lanes;  // short rows stay short
-    for (int k = n; k < padded; ++k) l[k] = nothing;
-    T high[lanes];
-    for (int j = 0; j < lanes; ++j) high[j] = l[j];
-    for (int k = lanes; k < padded; k += lanes) {
-      for (int j = 0; j < lanes; ++j) high[j] = l[k + j] > high[j] ? l[k + j] : high[j];
+    int const groups = (n + lanes - 1) / lanes;  // short rows stay short
+    for (int k = n; k < groups * lanes; ++k) l[k] = nothing;
+    T now = top, added = 0;
+    if (groups == tile / lanes) {
+      reduce(l, tile / lanes, now, added);  // a bound that the compiler knows
+    } else {
+      reduce(l, groups, now, added);
     }
-    T now = top;
-    for (int j = 0; j < lanes; ++j) now = high[j] > now ? high[j] : now;
-    T part[lanes] = {};
-    for (int k = 0; k < padded; k += lanes) {
-      for (int j = 0; j < lanes; ++j) {
-        // Not exp of -inf, which it does not know, but exactly 0; NaN goes through.
-        part[j] += l[k + j] == nothing ? T(0) : exp(l[k + j] - now);
-      }
-    }
-    T added = 0;
-    for (int j = 0; j < lanes; ++j) added += part[j];
     sum = is_nothing(top) ? added : fma(sum, exp(top - now), added);
     top = now;
   }

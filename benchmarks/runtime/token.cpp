@@ -1,0 +1,124 @@
+// Drawing classes from rows of logits: one read of the logits, no probability written. The limit is
+// a read-only sum over the same bytes on the same threads in the same process; the peer is a
+// softmax and a draw from its running sum, as code without this library has it.
+
+#include <diffx/grid/time.hpp>
+#include <diffx/guidance/cfg.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/absorbing.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/solver/ancestral.hpp>
+
+#include "support.hpp"
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+using namespace diffx;
+
+namespace {
+
+exec::threads const two(2);
+
+/// A network that leaves its logits as they are.
+template <int Branches>
+struct fixed_logits {
+  static constexpr int branches = Branches;
+  prediction::x0_posterior<> prediction{};
+  template <class Exec, class X, class Out>
+  void operator()(Exec const&, X const&, query const&, Out const&) const noexcept {}
+};
+
+double read_bandwidth(std::vector<float> const& v) {
+  double best = 1e30;
+  auto const pieces = static_cast<std::int64_t>(v.size() / 16384) + 1;
+  std::vector<float> sums(static_cast<std::size_t>(pieces) * 16);
+  for (int repeat = 0; repeat < 9; ++repeat) {
+    auto const begin = bench::clock::now();
+    two.for_each_sample(pieces, [&](std::int64_t piece) {
+      std::size_t const first = static_cast<std::size_t>(piece) * 16384;
+      std::size_t const last = std::min(first + 16384, v.size() / 16 * 16);
+      float sum[16] = {};
+      for (std::size_t i = first; i < last; i += 16) {
+        for (std::size_t k = 0; k < 16; ++k) sum[k] += v[i + k];
+      }
+      for (std::size_t k = 0; k < 16; ++k) sums[static_cast<std::size_t>(piece) * 16 + k] = sum[k];
+    });
+    benchmark::DoNotOptimize(sums.data());
+    best = std::min(best, bench::seconds_since(begin));
+  }
+  return static_cast<double>(v.size() * sizeof(float)) / best;
+}
+
+/// One step of the ancestral sampler in which every position is drawn: from masks to data at once.
+template <class Guidance>
+void draw(benchmark::State& state, Guidance guidance) {
+  std::int64_t const rows = state.range(0), classes = state.range(1);
+  sampler const s{process::absorbing<>(static_cast<int>(classes)), solver::ancestral{}, guidance};
+  fixed_logits<Guidance::branches> const network;
+  auto const grid = grid::uniform_t(s.process, 1);
+  std::vector<std::int32_t> x(static_cast<std::size_t>(rows));
+  batch_view<std::int32_t> const v{x.data(), 1, rows};
+  detail::workspace const memory(s.workspace_size(two, network, v));
+  auto const logits = bench::random_values<float>(rows * classes * Guidance::branches, 1);
+  std::memcpy(memory.span().data(), logits.data(), logits.size() * sizeof(float));
+  double total = 0.0, best = 1e30;
+  std::uint64_t seed = 0;
+  for (auto _ : state) {
+    auto run = s.start(two, network, grid, v, memory.span(), options{noise::counted{++seed}});
+    auto const begin = bench::clock::now();
+    run.advance();
+    double const took = bench::seconds_since(begin);
+    state.SetIterationTime(took);
+    total += took;
+    best = std::min(best, took);
+  }
+  double const bytes = static_cast<double>(logits.size() * sizeof(float));
+  state.counters["bytes_floor"] = bytes;
+  state.counters["limit_ratio"] =
+      bytes / read_bandwidth(logits) / (total / static_cast<double>(state.iterations()));
+  state.counters["limit_ratio_best"] = bytes / read_bandwidth(logits) / best;
+  state.counters["workspace_B"] = static_cast<double>(memory.span().size());
+}
+
+void softmax_and_draw(benchmark::State& state) {
+  std::int64_t const rows = state.range(0), classes = state.range(1);
+  auto const logits = bench::random_values<float>(rows * classes, 1);
+  std::vector<float> p(logits.size());
+  std::vector<std::int32_t> x(static_cast<std::size_t>(rows));
+  for (auto _ : state) {
+    two.for_each_sample(rows, [&](std::int64_t r) {
+      float const* const l = logits.data() + r * classes;
+      float* const q = p.data() + r * classes;
+      float top = l[0], sum = 0.0f;
+      for (std::int64_t k = 1; k < classes; ++k) top = std::max(top, l[k]);
+      for (std::int64_t k = 0; k < classes; ++k) sum += q[k] = std::exp(l[k] - top);
+      double left = 0.5 * static_cast<double>(sum);
+      std::int64_t k = 0;
+      for (; k + 1 < classes && (left -= static_cast<double>(q[k])) >= 0.0;) ++k;
+      x[static_cast<std::size_t>(r)] = static_cast<std::int32_t>(k);
+    });
+    benchmark::DoNotOptimize(x.data());
+  }
+}
+
+void shapes(benchmark::internal::Benchmark* b) {
+  for (std::int64_t const classes : {50257, 126464}) {
+    for (std::int64_t const rows : {1, 32, 256}) b->Args({rows, classes});
+  }
+  b->Args({65536, 27});
+}
+
+}  // namespace
+
+BENCHMARK_CAPTURE(draw, absorbing - ancestral - none / fp32, guidance::none{})
+    ->Name("token/absorbing-ancestral-none/fp32")
+    ->Apply(shapes)
+    ->UseManualTime();
+BENCHMARK_CAPTURE(draw, absorbing - ancestral - cfg / fp32, guidance::cfg{2.0})
+    ->Name("token/absorbing-ancestral-cfg/fp32")
+    ->Apply(shapes)
+    ->UseManualTime();
+BENCHMARK(softmax_and_draw)->Name("token/peer/softmax_and_draw/fp32")->Apply(shapes)->UseRealTime();
+
+BENCHMARK_MAIN();
