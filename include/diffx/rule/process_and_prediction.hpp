@@ -1,5 +1,8 @@
 #pragma once
 
+#include <diffx/concepts/prediction.hpp>
+#include <diffx/concepts/process.hpp>
+
 namespace diffx::rule {
 
 template <class Process, class Prediction>
