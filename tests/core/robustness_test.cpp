@@ -1,10 +1,15 @@
 // Faults at every point, bad input, and what a run costs: allocations and passes.
 
 #include <diffx/cache/every_n.hpp>
+#include <diffx/denoiser/predicts.hpp>
 #include <diffx/exec/threads.hpp>
+#include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/absorbing.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/zero_order.hpp>
+#include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/heun.hpp>
@@ -117,6 +122,31 @@ TEST_CASE("no allocation after the start, one pass per stage") {
   check(sampler{p, solver::dpmpp_2m{}, guidance::cfg{2.0}}, 10);
   check(sampler{p, solver::heun{}}, 20);
   check(sampler{p, solver::ddim{}, guidance::cfg{2.0}, cache::every_n<2>{}}, 10);
+}
+
+TEST_CASE("a block of classes: no allocation after the start, one pass per stage") {
+  sampler const s{process::absorbing<>(7), solver::ancestral{}, guidance::cfg{2.0}};
+  auto const network = denoiser::predicts<prediction::x0_posterior<>, 2>(
+      [](auto const&, auto, query const& q, batch_view<float> out) {
+        for (std::int64_t i = 0; i < out.size(); ++i) {
+          out.data[i] = 0.1f * static_cast<float>(i % 7 + q.branch);
+        }
+      });
+  std::vector<std::int32_t> x(5 * 9);
+  batch_view<std::int32_t> const v{x.data(), 5, 9};
+  int passes = 0, reductions = 0;
+  counting const exec{&passes, &reductions};
+  auto const size = s.workspace_size(exec, network, v);
+  CHECK(size == (2 * 5 * 9 * 7 * 4 + 63) / 64 * 64);  // the logits of two branches
+  detail::workspace const memory(size);
+  auto const grid = grid::uniform_t(s.process, 10);
+  auto r = s.start(exec, network, grid, v, memory.span());
+  passes = reductions = 0;
+  auto const before = made;
+  r.finish();
+  CHECK(made == before);
+  CHECK(passes == 0);
+  CHECK(reductions == 10);  // a position is a row of its own
 }
 
 TEST_CASE("an allocation that fails leaves nothing behind, wherever it happens") {
