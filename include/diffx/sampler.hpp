@@ -31,17 +31,19 @@ namespace diffx {
 
 namespace detail {
 
-// Rules are bases, so that a composition that makes no sense fails where it is named, with one
-// error. Policies of several blocks are asked part by part.
+// Rules are completed here, so that a composition that makes no sense fails where it is named, with
+// one error. Policies of several blocks are asked part by part.
 template <class Process, class Solver, class Guidance, class Cache, class Blocks>
 struct rules;
 template <class Process, class Solver, class Guidance, class Cache, std::size_t... B>
-struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>>
-    : rule::process_and_solver_must_fit<part_t<B, Process>, part_t<B, Solver>>...,
-      rule::process_and_guidance_must_fit<part_t<B, Process>, Guidance>...,
-      rule::process_and_cache_must_fit<part_t<B, Process>, Cache>...,
-      rule::solver_and_cache_must_fit<part_t<0, Solver>, Cache>,
-      rule::solver_and_guidance_must_fit<part_t<0, Solver>, Guidance> {};
+struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>> {
+  static_assert(((sizeof(rule::process_and_solver_must_fit<part_t<B, Process>, part_t<B, Solver>>) +
+                  sizeof(rule::process_and_guidance_must_fit<part_t<B, Process>, Guidance>) +
+                  sizeof(rule::process_and_cache_must_fit<part_t<B, Process>, Cache>)) +
+                 ... +
+                 (sizeof(rule::solver_and_cache_must_fit<part_t<0, Solver>, Cache>) +
+                  sizeof(rule::solver_and_guidance_must_fit<part_t<0, Solver>, Guidance>))) > 0);
+};
 
 }  // namespace detail
 
