@@ -157,8 +157,8 @@ inline diffx::level clean_level(double timestep = 0.0) {
   return {0.0, 1.0, 0.0, std::numeric_limits<double>::infinity(), timestep};
 }
 
-/// In place of alpha = 0, so little signal that x0 as (x - sigma eps) / alpha is beyond every clip but
-/// not beyond a float: schedulers divide by the zero and clip the infinity.
+/// In place of alpha = 0, so little signal that x0 as (x - sigma eps) / alpha is beyond every clip
+/// but not beyond a float: schedulers divide by the zero and clip the infinity.
 inline diffx::level dark(diffx::level at) {
   at.alpha = 1e-30;
   at.lambda = std::log(at.alpha);
@@ -320,13 +320,13 @@ inline std::vector<int> rounded_linspace(int last, int n, diffx::grid::points wh
   return out;
 }
 
-/// From `last` down by train / n, while above 0. At most n points.
+/// From `last` down by train / n, while above 0: rounding may leave one point more than n, near 0.
 inline std::vector<int> rounded_trailing(int last, int train, int n) {
   double const start = last;
   double const stride = -static_cast<double>(train) / n;
   double const step = (start + stride) - start;
   std::vector<int> out;
-  for (int k = 0; k < n && k < std::ceil(-start / stride); ++k) {
+  for (int k = 0; k < std::ceil(-start / stride); ++k) {
     out.push_back(static_cast<int>(std::nearbyint(start + k * step)) - 1);
   }
   return out;
@@ -475,8 +475,7 @@ inline void index_grid(grid_case& g, settings const& s, json const& num_steps, a
                                                   : origin.get<int>();
     std::vector<int> indices;
     if (given.is_null()) {
-      indices =
-          diffx::grid::index::consistency(train, steps_of(s, num_steps), original, strength);
+      indices = diffx::grid::index::consistency(train, steps_of(s, num_steps), original, strength);
     } else {
       indices = explicit_timesteps(given);
       auto const n = static_cast<int>(indices.size());
@@ -498,8 +497,8 @@ inline int first_clipped(diffx::schedule::alpha_bar_table const& table, double l
   return clipped;
 }
 
-/// The inverse drops repeated timesteps from its list, before it cuts them to integers, but not their
-/// sigmas.
+/// The inverse drops repeated timesteps from its list, before it cuts them to integers, but not
+/// their sigmas.
 inline void drop_repeated(std::vector<double>& timesteps) {
   std::vector<double> kept;
   for (double const x : timesteps) {
@@ -557,30 +556,24 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
         for (auto i = all.rbegin(); i + 1 != all.rend(); ++i) t.push_back(*i);
       }
     } else {
-      t = reals(single ? rounded_linspace(last, n, drop)
-                       : spaced(s, n, drop, last, train));
+      t = reals(single ? rounded_linspace(last, n, drop) : spaced(s, n, drop, last, train));
     }
   }
 
-  diffx::grid::sigma_range const range{
-      s.has("sigma_min") ? s.number("sigma_min") : curve.min(),
-      s.has("sigma_max") ? s.number("sigma_max") : curve.max()};
+  diffx::grid::sigma_range const range{s.has("sigma_min") ? s.number("sigma_min") : curve.min(),
+                                       s.has("sigma_max") ? s.number("sigma_max") : curve.max()};
   std::vector<double> v;
   // `chop` is of values that the scheduler has to the last digit; others snap before they are cut.
   enum class to_integer { none, round, truncate, chop } how = to_integer::none;
   bool respaced = true;
   bool const flow = s.flag("use_flow_sigmas");
+  bool const cosine = s.all().at("beta_schedule") == "squaredcos_cap_v2";
   if (s.flag("use_karras_sigmas")) {
     v = sigma::karras(n, range);
-    bool const cosine = s.word("beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2"}) ==
-                        "squaredcos_cap_v2";
     how = multi && cosine ? to_integer::truncate : to_integer::round;
   } else if (s.flag("use_lu_lambdas")) {
     v = sigma::lu(n, range);
-    how = s.word("beta_schedule", {"linear", "scaled_linear", "squaredcos_cap_v2"}) ==
-                  "squaredcos_cap_v2"
-              ? to_integer::truncate
-              : to_integer::round;
+    how = cosine ? to_integer::truncate : to_integer::round;
   } else if (s.flag("use_exponential_sigmas")) {
     v = sigma::exponential(n, range);
     how = to_integer::truncate;
@@ -593,7 +586,8 @@ inline void multistep_grid(grid_case& g, settings const& s, json const& num_step
   if (respaced && inverse) {  // from the data on
     std::reverse(v.begin(), v.end());
     if (n == 1) v = {range.min};
-    // Its beta sigmas are the largest less a part of the whole range, which costs small ones digits.
+    // Its beta sigmas are the largest less a part of the whole range, which costs small ones
+    // digits.
     for (double& x : v) x = s.flag("use_beta_sigmas") ? range.max + (x - range.max) : x;
   }
 
@@ -679,12 +673,11 @@ inline void k_diffusion_grid(grid_case& g, settings const& s, json const& num_st
   g.path = path::edm;
   g.table = make_table(s);
   sigma_curve const curve(*g.table);
-  json const told_train = euler || name == "EulerAncestralDiscreteScheduler" ||
-                                  name == "LMSDiscreteScheduler"
-                              ? json()
-                              : args.get("num_train_timesteps");
-  int const train =
-      told_train.is_null() ? s.integer("num_train_timesteps") : told_train.get<int>();
+  json const told_train =
+      euler || name == "EulerAncestralDiscreteScheduler" || name == "LMSDiscreteScheduler"
+          ? json()
+          : args.get("num_train_timesteps");
+  int const train = told_train.is_null() ? s.integer("num_train_timesteps") : told_train.get<int>();
   bool const continuous = euler &&
                           s.word("timestep_type", {"discrete", "continuous"}) == "continuous" &&
                           s.all().at("prediction_type") == "v_prediction";
@@ -921,7 +914,7 @@ inline void flow_grid(grid_case& g, settings const& s, json const& num_steps, ar
     double const last = dynamic ? 1.0 / train : flow_shifted(1.0 / train, shift);
     for (int k = 0; k < n; ++k) {
       v.push_back(map ? diffx::grid::detail::spread(1.0, 0.0, k, n + 1)
-                      : diffx::grid::detail::spread(1.0, last, k, n));
+                      : evenly(train, last * train, k, n) / train);
     }
   }
   for (double& x : v) {
@@ -1066,7 +1059,8 @@ inline void other_grid(grid_case& g, settings const& s, json const& num_steps, a
   } else if (name == "ScoreSdeVeScheduler" || name == "ScoreSdeVpScheduler") {
     bool const ve = name == "ScoreSdeVeScheduler";
     if (ve) g.path = path::edm;
-    double const eps = s.number("sampling_eps");
+    json const told = ve ? args.get("sampling_eps") : json();
+    double const eps = told.is_null() ? s.number("sampling_eps") : told.get<double>();
     for (int k = 0; k < n; ++k) {
       double const t = diffx::grid::detail::spread(1.0, eps, k, n);
       g.timesteps.push_back(t);

@@ -356,8 +356,9 @@ choice with_own_ends(choice inner, std::vector<diffx::step> const& steps, bool f
 
 /// A timetable must go on strictly. Schedulers may end with a step of length 0 (up to rounding),
 /// which asks the network once more and changes nothing: here it has length 1e-13 in lambda, and
-/// no noise, whose weight is the root of the length. Where a reference's own length is what rounding
-/// left of lambda, its noise is within the root of some last digits, and so is the comparison.
+/// no noise, whose weight is the root of the length. Where a reference's own length is what
+/// rounding left of lambda, its noise is within the root of some last digits, and so is the
+/// comparison.
 diffx::timetable strict(std::vector<level> levels, planner& plan, report& r) {
   level const& before = levels[levels.size() - 2];
   level& last = levels.back();
@@ -370,14 +371,16 @@ diffx::timetable strict(std::vector<level> levels, planner& plan, report& r) {
     last.lambda += sign * 1e-13 * std::max(1.0, std::fabs(last.lambda));
     last.t *= 1.0 - sign * 1e-13;
     last.sigma *= 1.0 - sign * 1e-13;
-    double const digits = 8.0 * std::numeric_limits<double>::epsilon() *
-                          std::max(1.0, std::fabs(last.lambda));
+    double const digits =
+        8.0 * std::numeric_limits<double>::epsilon() * std::max(1.0, std::fabs(last.lambda));
     double const largest = std::sqrt(3.0) * last.sigma * std::sqrt(2.0 * digits) / r.scale;
-    plan = [inner = plan, largest, &r](context const& c, diffx::plan& out) {
+    double const least = 1e-5 * last.sigma;  // a step that began earlier has more noise than this
+    plan = [inner = plan, largest, least, &r](context const& c, diffx::plan& out) {
       inner(c, out);
       if (c.index + 1 < c.grid.steps()) return;
       for (diffx::noise_term& n : out.stages().back().noise) {
-        if (n.weight != 0.0) r.tolerance = std::max(r.tolerance, largest);
+        if (n.weight == 0.0 || std::fabs(n.weight) > least) continue;
+        r.tolerance = std::max(r.tolerance, largest);
         n.weight = 0.0;
       }
     };
@@ -503,8 +506,10 @@ bool exponential_case(json const& c, report& r) {
   if (!(multi || inverse || single || is_deis || is_unipc || is_sa || edm || cosine || cogx)) {
     return false;
   }
-  if (c.contains("step_args") && !c["step_args"].is_null() && !c["step_args"].empty()) {
-    unsupported("step_args = " + c["step_args"].dump());
+  json const step_args = c.value("step_args", json::object());
+  for (auto const& [key, value] : step_args.items()) {
+    bool const idle = name == "CogVideoXDPMScheduler" && key == "eta";  // its step does not use it
+    if (!idle) unsupported("step_args." + key + " = " + value.dump());
   }
 
   prepared p;

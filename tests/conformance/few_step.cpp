@@ -203,8 +203,36 @@ planner pndm_plan(json const& config, diffx::process::vp_discrete const& process
   unsupported("prediction_type = " + type);
 }
 
-/// PNDM counts its iterations from where it starts, wherever that is in the list: without the
-/// Runge-Kutta start the first two evaluations make the first step, the others a step each.
+/// PNDM counts its iterations from where it starts, wherever that is in the list. Its Runge-Kutta
+/// steps go from the list's first levels all the same, to where the network is asked: four
+/// evaluations each, or fewer at the end of the list.
+struct pndm_restarted {
+  std::vector<level> bases, asked, targets;
+  bool v = false;
+
+  void plan(int index, diffx::plan& out) const {
+    auto const first = static_cast<std::size_t>(4 * index);
+    std::array<double, 4> state{}, output{};
+    for (std::size_t k = 0; k < 4 && first + k < asked.size(); ++k) {
+      level const &base = bases[first], &at = asked[first + k], &to = targets[first + k];
+      auto const e = diffx::detail::exponential(frame::eps, base, to, 0.0, 1);
+      state[k] = e.state + (v ? e.moment[0] * base.sigma : 0.0);
+      output[k] = e.moment[0] * (v ? base.alpha : 1.0);
+      diffx::stage& s = out.evaluate(at, to);
+      if (v) s.convert = level{at.t, 1.0, 0.0};  // as solver::pndm combines v
+      s.keeps = k == 0;
+      s.retains = k % 2 == 0;
+      s.state[k == 0 ? 0 : 1] = state[k];
+      s.output = output[k];
+      if (k == 3) {  // the two middle outputs come from the states that they led to
+        double const second = output[3] / (3.0 * output[1]), third = output[3] / (3.0 * output[2]);
+        s.state = {third, second, state[3] - second * state[1] - third * state[2]};
+        s.output = s.history[0] = output[3] / 6.0;
+      }
+    }
+  }
+};
+
 setup pndm_setup(json const& c, grid_case const& g) {
   json const& config = g.config;
   diffx::process::vp_discrete const process(*g.table);
@@ -212,31 +240,40 @@ setup pndm_setup(json const& c, grid_case const& g) {
   int const stride = config.at("num_train_timesteps").get<int>() / static_cast<int>(g.steps.size());
   bool const clean = config.at("set_alpha_to_one").get<bool>();
   level const end = clean ? process.at(0.0) : process.at_index(0.0);
+  auto const below = [=](level const& at, int indices) {
+    double const t = at.t - indices / size;
+    return t > end.t + 1e-9 ? process.at(t) : end;
+  };
+  std::vector<level> asked;
+  for (double const t : g.timesteps) asked.push_back(process.at_index(t));
+  pndm_restarted restarted{asked, {}, {}, prediction_type(config) == "v_prediction"};
   int const first = start_of(c);
+  asked.erase(asked.begin(), asked.begin() + first);
   setup s;
   s.prediction = discrete_prediction(c.at("config"), false);
+  noise_to(s, asked.front());
   if (!config.at("skip_prk_steps").get<bool>()) {
-    if (first != 0) unsupported("start_index = " + std::to_string(first));
-    s.plan = pndm_plan<solver::pndm_start::runge_kutta>(c.at("config"), process, stride / size,
-                                                        stride / 2 / size);
-    for (diffx::step const& step : g.steps) {
-      s.levels.push_back(process.at_index(step.from.timestep));
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      if (i >= 12 || i % 4 == 0) s.levels.push_back(asked[i]);
+      restarted.targets.push_back(below(asked[i], i % 2 == 0 ? stride / 2 : 0));
     }
-    noise_to(s, s.levels.front());
     s.levels.push_back(end);
+    restarted.asked = asked;
+    auto const plan = pndm_plan<solver::pndm_start::runge_kutta>(c.at("config"), process,
+                                                                 stride / size, stride / 2 / size);
+    s.plan = [=](context const& c, diffx::plan& out) {
+      if (first == 0 || c.index >= 3) {
+        plan(c, out);
+      } else {
+        restarted.plan(c.index, out);
+      }
+    };
     return s;
   }
-  std::vector<level> asked;
-  for (std::size_t i = static_cast<std::size_t>(first); i < g.timesteps.size(); ++i) {
-    asked.push_back(process.at_index(g.timesteps[i]));
-  }
-  noise_to(s, asked.front());
   s.levels = asked;
   s.levels.push_back(end);
   if (asked.size() == 1) {  // no step to start with: DDIM
-    double const t = asked[0].t - stride / size;
-    level const to = t > end.t + 1e-9 ? process.at(t) : end;
-    s.plan = [to](context const& c, diffx::plan& out) {
+    s.plan = [to = below(asked[0], stride)](context const& c, diffx::plan& out) {
       auto const e = diffx::detail::exponential(frame::eps, c.from(), to, 0.0, 1);
       diffx::stage& step = out.evaluate(c.from(), to);
       step.state[0] = e.state;
@@ -244,6 +281,7 @@ setup pndm_setup(json const& c, grid_case const& g) {
     };
     return s;
   }
+  // Without the Runge-Kutta start two evaluations make the first step, the others a step each.
   s.levels.erase(s.levels.begin() + 1);
   auto const plan = pndm_plan<solver::pndm_start::plms>(c.at("config"), process, stride / size,
                                                         stride / 2 / size);

@@ -331,7 +331,8 @@ void euler(prepared& p, step_arguments& args, bool v) {
   }
 }
 
-void flow_euler(prepared& p) {
+void flow_euler(prepared& p, step_arguments& args) {
+  for (char const* idle : {"s_churn", "s_tmin", "s_tmax", "s_noise"}) args.number(idle, 0.0);
   p.prediction.type = prediction::flow{};
   if (flag(p.grid.config, "stochastic_sampling", false)) {
     use(p, solver::flow_lcm{});
@@ -480,8 +481,7 @@ void run_repaint(json const& c, report& r, prepared const& p) {
   diffx::batch_view<T> const view{x.data(), batch, features, 0};
   model<T, any_prediction> const network{p.prediction, c.at("model").get<std::string>()};
   diffx::exec::host const exec;
-  int const stride =
-      g.config.at("num_train_timesteps").get<int>() / c.at("num_steps").get<int>();
+  int const stride = g.config.at("num_train_timesteps").get<int>() / c.at("num_steps").get<int>();
   int drawn = 0, last = static_cast<int>(g.timesteps.front()) + 1;
   numbered noise{};
   noise.number = [&](int, int) { return drawn; };
@@ -633,7 +633,7 @@ bool one_step_case(json const& c, report& r) {
     use(p, s);
     p.number = [](int step, int draw) { return 2 * step + draw; };
   } else if (is("FlowMatchEulerDiscreteScheduler")) {
-    flow_euler(p);
+    flow_euler(p, args);
   } else if (is("FlowMatchHeunDiscreteScheduler")) {
     flow_heun(p, args);
   } else if (is("LTXEulerAncestralRFScheduler")) {

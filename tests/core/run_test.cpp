@@ -400,6 +400,15 @@ TEST_CASE("the preview is the x0 estimate of the evaluation") {
   CHECK(shown == x);  // the last step lands on sigma = 0 and returns x0
 }
 
+TEST_CASE("an x0 far beyond the clip becomes the bound itself") {
+  auto const s =
+      sampler{test::vp_process{}, solver::ddim{}, guidance::clip_x0{guidance::none{}, 0.8}};
+  std::vector<float> x(6);
+  timetable const grid({test::vp(-14.0), test::clean()});  // alpha = 8e-7
+  s.sample(exec::host{}, test::wavy{}, grid, batch_view<float>{x.data(), 2, 3});
+  for (float const v : x) CHECK(std::fabs(v) == 0.8f);
+}
+
 TEST_CASE("a run may begin and end anywhere on its timetable") {
   auto const s = sampler{test::vp_process{}, solver::ddim{.eta = 1.0}};
   auto const grid = test::lambda_grid(6);

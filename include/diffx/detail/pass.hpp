@@ -184,7 +184,8 @@ struct fused_pass {
           T const low = x0 < -limit ? -limit : x0;
           T const hooked = (low > limit ? limit : low) * shrink;
           T const change = hooked - x0;
-          output = fma(d.output_per_x0, change, output);
+          // An output that is x0 is the hooked one: no sum with an x0 that may be far larger.
+          output = d.output_per_x0 == T(1) ? hooked : fma(d.output_per_x0, change, output);
           sum = fma(d.hook_weight, change, sum);
           x0 = hooked;
         }
