@@ -8,6 +8,7 @@
 #include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/guidance/rescale.hpp>
 #include <diffx/process/product.hpp>
+#include <diffx/process/vp.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/heun.hpp>
@@ -284,6 +285,10 @@ TEST_CASE("rescale gives the guided prediction the deviation of the conditional 
     CHECK(deviation(p.data()) == doctest::Approx(deviation(&conditional[50 * row])).epsilon(1e-12));
   }
 }
+
+// Blocks may be of one kind throughout.
+static_assert(sizeof(sampler<process::product<process::vp<>, process::vp<>>,
+                             solver::product<solver::ddim, solver::ddim>>) > 0);
 
 TEST_CASE("two blocks on one clock are two runs with the same calls") {
   // A network that treats both blocks as `wavy` does: then each block must be the run of its own.
