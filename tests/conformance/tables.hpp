@@ -42,7 +42,7 @@ inline void compare_timesteps(verdict& v, std::vector<double> const& got, json c
     double const w = want[i].get<double>();
     bool const whole = want[i].is_number_integer();
     v.note("timestep " + std::to_string(i), got[i], w, whole ? 1e-300 : 1e-9,
-           whole ? 1.0 : std::max(std::abs(w), 1e-3));
+           whole ? 1.0 : std::max(std::abs(w), 1.0));
   }
 }
 
@@ -127,8 +127,8 @@ inline verdict check_posterior(json const& c) {
     double const small = std::max(law.variance, 1e-20);
     note("coef_x0", law.x0, 1.0);
     note("coef_xt", law.noisier, 1.0);
-    note("fixed_small", small);
-    note("fixed_small_log", std::sqrt(small));
+    note("fixed_small", small, 1e-3);
+    note("fixed_small_log", std::sqrt(small), 1e-3);
     note("fixed_large", large * large, 1e-3);
     double const share = (0.25 + 1.0) / 2.0;
     note("learned_range_at_0.25", share * std::log(large * large) + (1.0 - share) * std::log(small),
