@@ -7,8 +7,6 @@
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
-#include <diffx/search/best_of_n.hpp>
-#include <diffx/search/zero_order.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
@@ -360,56 +358,4 @@ TEST_CASE("timetables refuse what is not a list of falling levels") {
   CHECK(contains(with([](auto& l) { l[0].t = HUGE_VAL; }), "t = inf"));
   CHECK_NOTHROW(timetable{levels});
   CHECK(timetable{std::vector(levels.rbegin(), levels.rend())}.inverts());
-}
-
-TEST_CASE("searches keep the best and refuse nonsense") {
-  test::vp_process const p;
-  auto const grid = test::lambda_grid(4);
-  std::vector<double> x(12);
-  batch_view<double> const v{x.data(), 4, 3};
-  auto const mean = [](batch_view<double const> b, std::span<double> s) {
-    for (std::int64_t i = 0; i < b.batch; ++i) {
-      s[static_cast<std::size_t>(i)] = b.row(i)[0] + b.row(i)[1] + b.row(i)[2];
-    }
-  };
-  auto const best = [&](int n) {
-    auto const s =
-        sampler{p, solver::ddim{.eta = 1.0}, guidance::none{}, cache::none{}, search::best_of_n{n}};
-    return s.sample_best(exec::host{}, test::wavy{}, grid, v, mean);
-  };
-  auto const one = best(1);
-  std::vector<double> plain(12);
-  sampler{p, solver::ddim{.eta = 1.0}}.sample(exec::host{}, test::wavy{}, grid,
-                                              batch_view<double>{plain.data(), 4, 3});
-  CHECK(test::same_bits(x, plain));
-  auto const eight = best(8);
-  CHECK(eight.nfe == 8 * one.nfe);
-  for (std::size_t i = 0; i < 4; ++i) {
-    CHECK(eight.best[i] >= one.best[i]);
-    double top = -HUGE_VAL;
-    for (std::size_t k = 0; k < 8; ++k) top = std::max(top, eight.scores[4 * k + i]);
-    CHECK(eight.best[i] == top);
-    CHECK(eight.best[i] == x[3 * i] + x[3 * i + 1] + x[3 * i + 2]);
-  }
-  CHECK(contains(message_of([&] { best(0); }), "n = 0, must be at least 1"));
-  auto const zero = [&](search::zero_order z) {
-    auto const s = sampler{p, solver::ddim{}, guidance::none{}, cache::none{}, z};
-    return s.sample_best(exec::host{}, test::wavy{}, grid, v, mean);
-  };
-  auto const none = zero({.rounds = 0}), some = zero({.rounds = 3, .neighbours = 2});
-  CHECK(some.runs == 7);
-  for (std::size_t i = 0; i < 4; ++i) CHECK(some.best[i] >= none.best[i]);
-  // The reported noise replays the kept samples.
-  auto replay = some.noise;
-  options<noise::counted> given;
-  given.start = start::given;
-  for (double& z : replay) z *= detail::prior_std(grid[0]);
-  sampler{p, solver::ddim{}}.sample(exec::host{}, test::wavy{}, grid,
-                                    batch_view<double>{replay.data(), 4, 3}, given);
-  CHECK(test::same_bits(replay, x));
-  CHECK(contains(message_of([&] { zero({.cosine = 1.0}); }), "cosine = 1, must be in (-1, 1)"));
-  auto const nan = [](batch_view<double const>, std::span<double> s) { s[1] = NAN; };
-  auto const s = sampler{p, solver::ddim{}, guidance::none{}, cache::none{}, search::best_of_n{2}};
-  CHECK(contains(message_of([&] { s.sample_best(exec::host{}, test::wavy{}, grid, v, nan); }),
-                 "row 1"));
 }

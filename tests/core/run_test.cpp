@@ -16,7 +16,6 @@
 
 #include "../support/compositions.hpp"
 #include <doctest/doctest.h>
-#include <numeric>
 #include <tuple>
 #include <vector>
 
@@ -216,76 +215,6 @@ TEST_CASE("the observer sees every step and may stop after any of them") {
   }
 }
 
-TEST_CASE("NFE counts network calls: branches, intervals and caches") {
-  auto const count = [](auto const& s, int steps) {
-    int calls = 0;
-    test::wavy network;
-    network.calls = &calls;
-    std::vector<double> x(6);
-    auto const r = s.sample(exec::host{}, network, test::lambda_grid(steps),
-                            batch_view<double>{x.data(), 2, 3});
-    CHECK(r.nfe == calls);
-    return calls;
-  };
-  test::vp_process const p;
-  CHECK(count(sampler{p, solver::ddim{}}, 10) == 10);
-  CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{3.0}}, 10) == 20);
-  CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{1.0}}, 10) == 10);
-  CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{0.0}}, 10) == 10);
-  // lambda = -3 + 0.6 i: sigma / alpha = e^-lambda is in (0.9, 5] for i = 3, 4, 5.
-  CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{guidance::scale::interval{3.0, 0.9, 5.0}}},
-              10) == 13);
-  CHECK(count(sampler{p, solver::ddim{}, guidance::none{}, cache::every_n<3>{}}, 10) == 4);
-  CHECK(count(sampler{p, solver::ddim{}, guidance::cfg{2.0}, cache::taylor<4, 2>{}}, 10) == 6);
-}
-
-TEST_CASE("cfg at its neutral scales gives one branch bit for bit") {
-  test::vp_process const p;
-  auto const conditional = sample(sampler{p, solver::dpmpp_2m{}}, 2);
-  CHECK(
-      test::same_bits(conditional, sample(sampler{p, solver::dpmpp_2m{}, guidance::cfg{1.0}}, 2)));
-  CHECK(test::same_bits(
-      conditional,
-      sample(sampler{p, solver::dpmpp_2m{}, guidance::rescale{guidance::cfg{1.0}, 0.7}}, 2)));
-  CHECK_FALSE(
-      test::same_bits(conditional, sample(sampler{p, solver::dpmpp_2m{}, guidance::cfg{0.0}}, 2)));
-}
-
-TEST_CASE("rescale gives the guided prediction the deviation of the conditional one") {
-  // One DDIM step with phi = 1: x' = a x + b p, so p is recovered from x'.
-  auto const s =
-      sampler{test::vp_process{}, solver::ddim{}, guidance::rescale{guidance::cfg{4.0}, 1.0}};
-  auto const grid = test::lambda_grid(1);
-  std::vector<double> x(2 * 50), before;
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(1.7 * static_cast<double>(i));
-  before = x;
-  options<noise::counted> opts;
-  opts.start = start::given;
-  batch_view<double> const v{x.data(), 2, 50};
-  s.sample(exec::host{}, test::wavy{}, grid, v, opts);
-  std::vector<double> conditional(100);
-  query q;
-  q.at = grid[0];
-  test::wavy{}(exec::host{}, batch_view<double const>{before.data(), 2, 50}, q,
-               batch_view<double>{conditional.data(), 2, 50});
-  step const st = grid.step(0);
-  // x' = (alpha'/alpha) x + (sigma' - alpha' sigma / alpha) eps
-  double const b = st.to.sigma - st.to.alpha * st.from.sigma / st.from.alpha;
-  auto const deviation = [](double const* p) {
-    double const mean = std::accumulate(p, p + 50, 0.0) / 50;
-    double sum = 0.0;
-    for (int i = 0; i < 50; ++i) sum += (p[i] - mean) * (p[i] - mean);
-    return std::sqrt(sum / 49);
-  };
-  for (std::size_t row = 0; row < 2; ++row) {
-    std::vector<double> p(50);
-    for (std::size_t i = 0; i < 50; ++i) {
-      p[i] = (x[50 * row + i] - st.to.alpha / st.from.alpha * before[50 * row + i]) / b;
-    }
-    CHECK(deviation(p.data()) == doctest::Approx(deviation(&conditional[50 * row])).epsilon(1e-12));
-  }
-}
-
 // Blocks may be of one kind throughout.
 static_assert(sizeof(sampler<process::product<process::vp<>, process::vp<>>,
                              solver::product<solver::ddim, solver::ddim>>) > 0);
@@ -403,15 +332,6 @@ TEST_CASE("the preview is the x0 estimate of the evaluation") {
   r.preview_into(shown.data());
   r.finish();
   CHECK(shown == x);  // the last step lands on sigma = 0 and returns x0
-}
-
-TEST_CASE("an x0 far beyond the clip becomes the bound itself") {
-  auto const s =
-      sampler{test::vp_process{}, solver::ddim{}, guidance::clip_x0{guidance::none{}, 0.8}};
-  std::vector<float> x(6);
-  timetable const grid({test::vp(-14.0), test::clean()});  // alpha = 8e-7
-  s.sample(exec::host{}, test::wavy{}, grid, batch_view<float>{x.data(), 2, 3});
-  for (float const v : x) CHECK(std::fabs(v) == 0.8f);
 }
 
 TEST_CASE("a run may begin and end anywhere on its timetable") {

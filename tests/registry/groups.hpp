@@ -5,8 +5,8 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/registry.hpp>
 
+#include "../support/expect.hpp"
 #include "../support/solver_checks.hpp"
-#include <doctest/doctest.h>
 #include <string>
 
 namespace test {
@@ -19,19 +19,6 @@ constexpr group group_of() {
   if (S::max_evals > 1 || is_dynamic<S>) return group::evaluations;
   if (S::noises > 0) return S::history > 0 ? group::noise_and_history : group::noise;
   return S::history > 0 ? group::history : group::one_evaluation;
-}
-
-inline void expect_nothing(std::vector<report> const& reports, std::string const& subject) {
-  for (auto const& r : reports) {
-    INFO(subject);
-    INFO(r.check());
-    CHECK(r.looked() > 0);
-    CHECK(r.found().empty());
-    int shown = 0;
-    for (auto const& f : r.found()) {
-      if (shown++ < 3) MESSAGE(r.check(), ": ", f);
-    }
-  }
 }
 
 /// One solver, as it comes or with other parameters, on every path it runs on.

@@ -1,8 +1,6 @@
 // What every guidance and cache of the registry promises, and what noise sources, forks,
 // checkpoints and timetables do under them.
 
-#include <diffx/cache/every_n.hpp>
-#include <diffx/cache/taylor.hpp>
 #include <diffx/grid/sigma.hpp>
 #include <diffx/guidance/cfg.hpp>
 
@@ -13,29 +11,6 @@
 #include <iterator>
 
 using namespace diffx;
-
-namespace {
-
-void holds(test::report const& r) { test::expect_nothing({r}, r.check()); }
-
-}  // namespace
-
-TEST_CASE("classifier-free guidance is its algebra, at its cost") {
-  holds(test::guidance_algebra([](double w) { return guidance::cfg{w}; }));
-  holds(test::guidance_algebra([](double w) {
-    return guidance::cfg{guidance::scale::linear{w, w}};
-  }));
-}
-
-TEST_CASE("caches call on their steps and make the rest as they say") {
-  holds(test::cache_schedule(cache::none{}, 1, 1));
-  holds(test::cache_schedule(cache::every_n<1>{}, 1, 1));
-  holds(test::cache_schedule(cache::every_n<2>{}, 2, 0));
-  holds(test::cache_schedule(cache::every_n<3>{}, 3, 0));
-  holds(test::cache_schedule(cache::linear<2>{}, 2, 1));
-  holds(test::cache_schedule(cache::taylor<2, 2>{}, 2, 2));
-  holds(test::cache_schedule(cache::taylor<3, 3>{}, 3, 3));
-}
 
 TEST_CASE("every guidance and cache of the registry: finite, reproducible, resumable") {
   process::vp<> const p;
@@ -63,12 +38,12 @@ TEST_CASE("every guidance and cache of the registry: finite, reproducible, resum
 
 TEST_CASE("forks") {
   auto const s = test::composed(process::vp<>{}, solver::ddim{.eta = 1.0});
-  holds(test::forks(s, {4, nullptr}));
-  holds(test::fork_addresses(s));
+  test::holds(test::forks(s, {4, nullptr}));
+  test::holds(test::fork_addresses(s));
 }
 
 TEST_CASE("counted noise is normal and independent wherever it must be") {
-  holds(test::noise_source({123, nullptr}));
+  test::holds(test::noise_source({123, nullptr}));
 }
 
 TEST_CASE("timetables lie on their process") {
@@ -76,15 +51,15 @@ TEST_CASE("timetables lie on their process") {
     return [to_zero](auto const& p, int n) { return test::uneven_grid(p, n, to_zero); };
   };
   for (bool const to_zero : {false, true}) {
-    holds(test::timetables(process::vp<>{}, uneven(to_zero), to_zero));
-    holds(test::timetables(process::rectified_flow{}, uneven(to_zero), to_zero));
-    holds(test::timetables(process::edm{}, uneven(to_zero), to_zero));
+    test::holds(test::timetables(process::vp<>{}, uneven(to_zero), to_zero));
+    test::holds(test::timetables(process::rectified_flow{}, uneven(to_zero), to_zero));
+    test::holds(test::timetables(process::edm{}, uneven(to_zero), to_zero));
     auto const karras = [to_zero](auto const& p, int n) {
       return grid::karras(p, n, {0.05, 20.0}, 7.0,
                           to_zero ? grid::end_point::zero : grid::end_point::sigma_min);
     };
-    holds(test::timetables(process::vp<>{}, karras, to_zero));
-    holds(test::timetables(process::edm{}, karras, to_zero));
+    test::holds(test::timetables(process::vp<>{}, karras, to_zero));
+    test::holds(test::timetables(process::edm{}, karras, to_zero));
   }
 }
 

@@ -60,10 +60,16 @@ struct rescale_op {
   DIFFX_HD void operator()(std::int64_t sample) const {
     T const* const c = conditional + sample * stride;
     T const* const u = other + sample * stride;
+    auto const guided = [&](std::int64_t i) {
+      return static_cast<double>(fma(other_weight, u[i], weight * c[i]));
+    };
+    // Sums of differences from the first element, so that a large mean does not swallow the
+    // deviation and a constant prediction has none.
+    double const first_c = static_cast<double>(c[0]), first_g = guided(0);
     double sum_c = 0, square_c = 0, sum_g = 0, square_g = 0;
-    for (std::int64_t i = 0; i < features; ++i) {
-      double const a = static_cast<double>(c[i]);
-      double const g = static_cast<double>(fma(other_weight, u[i], weight * c[i]));
+    for (std::int64_t i = 1; i < features; ++i) {
+      double const a = static_cast<double>(c[i]) - first_c;
+      double const g = guided(i) - first_g;
       sum_c += a;
       square_c += a * a;
       sum_g += g;
