@@ -7,6 +7,7 @@
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/dpmpp_2m_sde.hpp>
+#include <diffx/solver/heun.hpp>
 
 #include "../support/allocations.hpp"
 #include "../support/expect.hpp"
@@ -78,6 +79,8 @@ TEST_CASE("a period of 1 is no cache, bit for bit") {
   check(solver::ddim{.eta = 1.0}, guidance::none{});
   check(solver::dpmpp_2m{}, guidance::cfg{2.5});
   check(solver::dpmpp_2m_sde{}, guidance::rescale{guidance::cfg{2.5}, 0.7});
+  check(solver::heun{}, guidance::none{});  // which no other period goes with
+  CHECK(cache::every_n<1>::depth == 0);     // nor does it keep a tensor
 }
 
 TEST_CASE("a cached run is the run of a network that repeats itself, bit for bit") {

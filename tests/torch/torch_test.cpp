@@ -102,6 +102,17 @@ auto plain(Model m) {
   return denoiser::from_torch<prediction::eps>(std::move(m), shape);
 }
 
+/// The program of docs/guide.md: compiled only, since there is no such file to load.
+[[maybe_unused]] auto guide() {
+  auto module = torch::jit::load("unet.pt");  // or a module holder, or any function of tensors
+  module.eval();
+  auto const network = denoiser::from_torch<prediction::eps, 2>(
+      module, {3, 32, 32}, denoiser::told::timestep,  // one sample's shape, and what t means
+      {.labels = {{{7}, 1000}}});                     // class 7 for all; 1000 is the null class
+
+  return network;
+}
+
 }  // namespace
 
 TEST_CASE_TEMPLATE("every kind of model gives the samples of the network by hand", T, float,
