@@ -30,6 +30,13 @@
 #define DIFFX_HAS_EXCEPTIONS 0
 #endif
 
+/// On a lambda that a loop calls once per element: out of line it would cost more than its work.
+#if defined(__CUDA_ARCH__) || !(defined(__GNUC__) || defined(__clang__))
+#define DIFFX_INLINE_LAMBDA
+#else
+#define DIFFX_INLINE_LAMBDA __attribute__((always_inline))
+#endif
+
 namespace diffx::detail {
 
 /// a * b + c, rounded once where the target has the instruction. One expression for every

@@ -170,7 +170,7 @@ struct fused_pass {
     T* const target = d.target + base;
 #endif
 
-    auto const element = [&](int i, T& combined, T& x0, T& output) {
+    auto const element = [&](int i, T& combined, T& x0, T& output) DIFFX_INLINE_LAMBDA {
       T const current = x[0][i];
       T sum = d.state_weight[0] * current;
       for (int j = 1; j < S; ++j) sum = fma(d.state_weight[j], x[j][i], sum);
