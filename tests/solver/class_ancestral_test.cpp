@@ -444,6 +444,27 @@ TEST_CASE("ancestral: known data is noised with q, and a class that is none is r
   CHECK_THROWS_AS(static_cast<void>(s.start(host, d, g, v, memory.span(), opts)), error);
 }
 
+TEST_CASE("classes of one byte: all 256 of them, and no mask beyond") {
+  auto const network = denoiser::predicts<prediction::x0_posterior<>>(
+      [](auto const&, auto, query const&, batch_view<float> out) {
+        for (std::int64_t i = 0; i < out.size(); ++i) {
+          out.data[i] = i % 256 == 255 ? 0.0f : -std::numeric_limits<float>::infinity();
+        }
+      });
+  std::vector<std::uint8_t> x(5);
+  auto const sample = [&](auto const& process) {
+    sampler const s{process, solver::ancestral{}};
+    s.sample(exec::host{}, network, grid::uniform_t(process, 3),
+             batch_view<std::uint8_t>{x.data(), 1, 5});
+  };
+  sample(process::uniform<>(256));
+  CHECK(x == std::vector<std::uint8_t>(5, 255));
+  sample(process::absorbing<>(256, 0));
+  CHECK(x == std::vector<std::uint8_t>(5, 255));
+  CHECK_THROWS_WITH_AS(sample(process::absorbing<>(256)), doctest::Contains("largest class = 256"),
+                       error);
+}
+
 TEST_CASE("ancestral: a row that is no distribution is reported with step, sample and position") {
   sampler const s{process::absorbing<>(3), solver::ancestral{}};
   for (double const bad : {std::nan(""), HUGE_VAL}) {

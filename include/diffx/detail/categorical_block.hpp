@@ -134,9 +134,13 @@ class categorical_block {
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
                     Prediction const&, Guidance const&, Noise const& noise, int block)
       : x_(x), law_(process.limit()), noise_(noise), block_(block) {
-    constexpr auto most = std::numeric_limits<Code>::max();
-    require(static_cast<std::int64_t>(law_.classes) <= static_cast<std::int64_t>(most),
-            "diffx::run", "classes", law_.classes, "at most what the state's integer type holds");
+    constexpr auto where = "diffx::run";
+    auto const largest =
+        static_cast<long long>(law_.mask == law_.classes ? law_.mask : law_.classes - 1);
+    require(largest <= static_cast<long long>(std::numeric_limits<Code>::max()), where,
+            "largest class", largest, "what the state's integer type holds");
+    require(x.features <= std::int64_t{1} << 32, where, "positions",
+            static_cast<long long>(x.features), "at most 2^32: their random words have addresses");
     auto* logits = reinterpret_cast<logit_type*>(workspace);
     for (auto& p : predictions_) {
       p = logits;
