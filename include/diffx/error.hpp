@@ -3,6 +3,7 @@
 #include <diffx/config.hpp>
 
 #include <charconv>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -56,6 +57,16 @@ template <class Value>
 void require(bool holds, std::string_view where, std::string_view parameter, Value value,
              std::string_view range) {
   if (!holds) reject(where, parameter, value, range);
+}
+
+/// A product of sizes, refused where it would wrap.
+inline std::int64_t checked_product(std::int64_t a, std::int64_t b, std::string_view what) {
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) {
+    fail("diffx::run: " + std::string(what) + " = " + text(static_cast<long long>(a)) + " x " +
+         text(static_cast<long long>(b)) + " does not fit 63 bits");
+  }
+  return product;
 }
 
 }  // namespace detail

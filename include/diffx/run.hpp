@@ -217,6 +217,8 @@ class run {
   /// Puts noise back and stands again before step `index`, as q(x_index | x_now) says. `draw` names
   /// the variate and the noise of the steps after it, so each call of a run needs its own.
   void renoise(int index, int draw) {
+    detail::require(draw >= 1 && draw <= noise::max_draw, "diffx::run::renoise", "draw", draw,
+                    "in [1, 2^12 - 1]: 0 is the prior's");
     detail::require(index >= first_ && index <= step_, "diffx::run::renoise", "index", index,
                     "between the run's first step and its position " + detail::text(step_));
     renoise_all(index, draw, std::make_index_sequence<blocks>{});
@@ -277,6 +279,7 @@ class run {
     follow_lineage();
     std::apply([&](auto&... b) { (read_block(in, b), ...); }, blocks_);
     in.finish();
+    std::apply([&](auto const&... b) { (b.check(*exec_), ...); }, blocks_);
     step_ = step;
     stage_ = stage;
     evaluations_ = evaluations;
@@ -419,7 +422,14 @@ class run {
                            detail::facts_of<std::remove_cvref_t<decltype(solver)>>);
       offsets.push_back(static_cast<int>(out.stages().size()));
     }
-    if (B > 0) detail::check_same_stages(offsets == offsets_, static_cast<int>(B));
+    if constexpr (B > 0) {
+      auto const& first = std::get<0>(plans_).stages();
+      bool same = offsets == offsets_;
+      for (std::size_t k = 0; same && k < first.size(); ++k) {
+        same = out.stages()[k].evaluates == first[k].evaluates;
+      }
+      detail::check_same_stages(same, static_cast<int>(B));
+    }
     offsets_ = std::move(offsets);
   }
 
@@ -500,7 +510,11 @@ class run {
       }
     } else {
       auto const out = std::tuple{std::get<B>(blocks_).prediction(branch)...};
-      (*denoiser_)(*exec_, std::tuple{std::get<B>(blocks_).input(*exec_, at)...}, q, out);
+      std::size_t const index = stage_position();
+      (*denoiser_)(
+          *exec_,
+          std::tuple{std::get<B>(blocks_).input(*exec_, plan_of<B>().stages()[index].at)...}, q,
+          out);
       if constexpr (Exec::on_host) {
         if (options_.check_finite) (check_finite<B>(std::get<B>(out), branch), ...);
       }
@@ -563,6 +577,14 @@ class run {
     options<Noise> opts = options_;
     opts.noise = noise_.fork(label);
     opts.start = start::given;
+    // The state first: a given one is looked at when the copy starts.
+    auto const fill = [](auto const& from, auto const& to) {
+      detail::check_same_shape(from.batch == to.batch && from.features == to.features);
+      if (from.size() > 0) {
+        std::memcpy(to.data, from.data, static_cast<std::size_t>(from.size()) * sizeof *to.data);
+      }
+    };
+    (fill(std::get<B>(blocks_).x(), std::get<B>(x)), ...);
     run copy(*sampler_, *exec_, *denoiser_, *grid_, x, opts, workspace);
     auto const one = [](auto const& from, auto& to) {
       using T = typename std::remove_cvref_t<decltype(to)>::value_type;
@@ -627,6 +649,7 @@ class run {
           ((h.add(b.x().batch), h.add(b.x().features), h.add(b.x().first_sample),
             h.add(static_cast<int>(sizeof(typename std::remove_cvref_t<decltype(b)>::value_type)))),
            ...);
+          (b.add_to(h), ...);
         },
         blocks_);
     return h.value();

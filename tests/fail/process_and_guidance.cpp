@@ -1,4 +1,4 @@
-// expected-error: this guidance clips or rescales an x0 estimate
+// expected-error: this guidance clips, rescales or re-noises an x0 estimate
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/clip_x0.hpp>
 #include <diffx/process/absorbing.hpp>

@@ -359,8 +359,20 @@ TEST_CASE("ancestral: the same bits for any split, threads, forks apart, and aft
   CHECK(whole == many);
   CHECK(whole == split);
 
+  {  // a checkpoint of more classes
+    sampler const wide{process::uniform<>(5), solver::ancestral{}};
+    denoiser::joint_table const five(wide.process, 5, length, weights(125, 1.0),
+                                     prediction::x0_cavity<>{});
+    codes x(n * length);
+    batch_view<std::int32_t> const v{x.data(), n, length};
+    detail::workspace const m1(wide.workspace_size(host, five, v)),
+        m2(s.workspace_size(host, d, v));
+    auto const bytes = wide.start(host, five, g, v, m1.span(), opts).checkpoint();
+    auto r = s.start(host, d, g, v, m2.span(), opts);
+    CHECK_THROWS_AS(r.resume(bytes), error);
+  }
   for (int stop = 0; stop <= 7; ++stop) {
-    codes x(n * length), y(n * length), z(n * length);
+    codes x(n * length), y(n * length), z(n * length, -1);  // whatever a fork's buffer holds
     batch_view<std::int32_t> const vx{x.data(), n, length}, vy{y.data(), n, length},
         vz{z.data(), n, length};
     detail::workspace const mx(s.workspace_size(host, d, vx)), my(s.workspace_size(host, d, vx)),
@@ -520,7 +532,7 @@ struct two_blocks {
   }
 };
 
-TEST_CASE("a state of classes and numbers: each block as if it were alone") {
+TEST_CASE("a state of classes and numbers: the classes as if they were alone") {
   sampler const s{process::product{std::tuple{process::uniform<>(4), process::vp<>{}}},
                   solver::product{std::tuple{solver::ancestral{}, solver::ddim{.eta = 1.0}}}};
   process::uniform<> const alone(4);

@@ -11,8 +11,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 namespace diffx::detail {
 
@@ -118,6 +119,13 @@ struct check_classes_op {
 template <class Code, class Process, class Prediction, class Solver, class Guidance, class Noise>
 class categorical_block {
  public:
+  static_assert(std::is_integral_v<Code>,
+                "diffx: a block of classes holds integers: batch_view<std::int32_t>, or any other "
+                "integer type that its classes fit.");
+  static_assert(word_source<Noise>,
+                "diffx: classes are drawn from random words, which this noise source does not "
+                "give. Use noise::counted, or a source with words(key, sample, position).");
+
   using value_type = Code;
   using logit_type = typename Prediction::value_type;
   using plan_type = categorical_plan;
@@ -126,9 +134,10 @@ class categorical_block {
 
   /// Bytes of workspace for [batch, positions].
   static std::int64_t workspace_bytes(Process const& process, std::int64_t batch,
-                                      std::int64_t positions) noexcept {
-    return static_cast<std::int64_t>(sizeof(logit_type)) * branches * batch * positions *
-           process.limit().classes;
+                                      std::int64_t positions) {
+    std::int64_t const row = static_cast<std::int64_t>(sizeof(logit_type)) * branches *
+                             static_cast<std::int64_t>(process.limit().classes);
+    return checked_product(batch * positions, row, "workspace of logits");
   }
 
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
@@ -137,8 +146,8 @@ class categorical_block {
     constexpr auto where = "diffx::run";
     auto const largest =
         static_cast<long long>(law_.mask == law_.classes ? law_.mask : law_.classes - 1);
-    require(largest <= static_cast<long long>(std::numeric_limits<Code>::max()), where,
-            "largest class", largest, "what the state's integer type holds");
+    require(std::in_range<Code>(largest), where, "largest class", largest,
+            "what the state's integer type holds");
     require(x.features <= std::int64_t{1} << 32, where, "positions",
             static_cast<long long>(x.features), "at most 2^32: their random words have addresses");
     auto* logits = reinterpret_cast<logit_type*>(workspace);
@@ -172,9 +181,9 @@ class categorical_block {
         x_.data, x_.features, x_.first_sample, law_.classes, {}, {}, {}, law_, s.key, noise_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
+    require_reachable<Exec>();
     // A branch that was not asked this time stands for one that was, with weight 0. The first one
     // says which classes are ruled out, so it is always one that was asked.
-    require_reachable<Exec>();
     int used = 0;
     for (int b = 0; b < branches; ++b) {
       auto const at = static_cast<std::size_t>(b);
@@ -199,6 +208,13 @@ class categorical_block {
   void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
     check(exec);
     forget(exec, then.alpha / now.alpha, key);
+  }
+
+  /// What a checkpoint must agree with beyond the shape.
+  template <class Hash>
+  void add_to(Hash& h) const {
+    h.add(law_.classes);
+    h.add(law_.mask);
   }
 
   /// What the caller gave as a state.

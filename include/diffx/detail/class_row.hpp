@@ -14,7 +14,8 @@ namespace diffx::detail {
 ///
 /// Weights of log-probabilities that sum to 1 are discrete classifier-free guidance in probability
 /// space: the normalisation of each branch is a constant of the row and cancels. A class that the
-/// first branch rules out (-inf) stays ruled out, whatever the others say.
+/// first branch rules out (-inf) stays ruled out, whatever the others say. One that only a branch
+/// of negative weight rules out would be infinitely likely: such a row is no distribution.
 ///
 /// scan() reads the row once and keeps a maximum and a sum for every tile; draw() reads one tile
 /// again. No probability is written to memory. Sums within a tile are taken in 16 lanes of T, sums
@@ -29,8 +30,6 @@ class class_row {
   T weight[G];
   int classes;        // logits of the row
   int excluded = -1;  // a class that is no data: the mask
-  int shifted = -1;   // a class whose logit is raised by `shift`
-  T shift = 0;
 
   /// False if the row holds NaN or +inf, or nothing but -inf: it is no distribution.
   DIFFX_HD bool scan() noexcept {
@@ -71,15 +70,16 @@ class class_row {
       if (left < mass) break;
       left -= mass;
     }
-    int last = -1;
-    for (int k = chosen * width_, end = end_of(chosen); k < end; ++k) {
+    // What rounding leaves of the tile's mass goes to its likeliest class.
+    int likeliest = chosen * width_;
+    for (int k = likeliest, end = end_of(chosen); k < end; ++k) {
       T const l = logit(k);
       if (is_nothing(l)) continue;
-      last = k;
       left -= static_cast<double>(exp(l - largest_));
-      if (left < 0.0) break;
+      if (left < 0.0) return k;
+      if (l > logit(likeliest)) likeliest = k;
     }
-    return last;
+    return likeliest;
   }
 
  private:
@@ -91,7 +91,7 @@ class class_row {
     return (i + 1) * width_ < classes ? (i + 1) * width_ : classes;
   }
   DIFFX_HD double mass_of(int i) const noexcept {
-    if (is_nothing(top_[i])) return 0.0;
+    if (is_nothing(top_[i])) return static_cast<double>(sum_[i]);  // 0, or NaN
     return static_cast<double>(sum_[i]) * static_cast<double>(exp(top_[i] - largest_));
   }
 
@@ -102,7 +102,7 @@ class class_row {
     for (int g = 1; g < G; ++g) {
       if (weight[g] != T(0)) sum = fma(weight[g], source[g][k], sum);
     }
-    return k == shifted ? sum + shift : sum;
+    return sum;
   }
 
   /// Raises `now` to the largest of groups x lanes logits, and sums exp(l - now). One lane is one
@@ -147,7 +147,6 @@ class class_row {
     if (excluded >= first && excluded < first + n) {
       l[excluded - first] = nothing;
     }
-    if (shifted >= first && shifted < first + n) l[shifted - first] += shift;
     int const groups = (n + lanes - 1) / lanes;  // short rows stay short
     for (int k = n; k < groups * lanes; ++k) l[k] = nothing;
     T now = top, added = 0;
@@ -156,7 +155,7 @@ class class_row {
     } else {
       reduce(l, groups, now, added);
     }
-    sum = is_nothing(top) ? added : fma(sum, exp(top - now), added);
+    sum = is_nothing(top) ? sum + added : fma(sum, exp(top - now), added);
     top = now;
   }
 

@@ -322,6 +322,10 @@ class continuous_block {
     renoise(exec, keep, variance > 0.0 ? std::sqrt(variance) : 0.0, key);
   }
 
+  /// What a checkpoint must agree with beyond the shape.
+  template <class Hash>
+  void add_to(Hash&) const noexcept {}
+
   /// A state that the caller gives may hold any number.
   template <class Exec>
   void check(Exec const&) const noexcept {}

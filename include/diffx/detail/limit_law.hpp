@@ -6,7 +6,7 @@
 
 namespace diffx::detail {
 
-/// 53 bits of a block's words, strictly inside (0, 1).
+/// 52 bits of a block's words, strictly inside (0, 1).
 DIFFX_HD inline double unit_uniform(std::uint32_t high, std::uint32_t low) noexcept {
   std::uint64_t const bits = (std::uint64_t{high} << 32 | low) >> 12;
   return (static_cast<double>(bits) + 0.5) * 0x1p-52;
@@ -14,7 +14,7 @@ DIFFX_HD inline double unit_uniform(std::uint32_t high, std::uint32_t low) noexc
 
 /// The law pi that a process of classes forgets its data into; small enough to go by value.
 struct limit_law {
-  int classes = 0;                     // states of a position, the mask's included
+  int classes = 0;                     // logits of a position
   int mask = -1;                       // absorbing: pi is this class
   double const* cumulative = nullptr;  // [classes] running sums of pi, the last 1; null: uniform
 

@@ -22,15 +22,6 @@ inline std::int64_t aligned_bytes(std::int64_t bytes) noexcept {
   return (bytes + workspace_alignment - 1) / workspace_alignment * workspace_alignment;
 }
 
-inline std::int64_t checked_product(std::int64_t a, std::int64_t b, std::string_view what) {
-  std::int64_t product = 0;
-  if (__builtin_mul_overflow(a, b, &product)) {
-    fail("diffx::run: " + std::string(what) + " = " + text(static_cast<long long>(a)) + " x " +
-         text(static_cast<long long>(b)) + " does not fit 63 bits");
-  }
-  return product;
-}
-
 inline void check_shape(std::int64_t batch, std::int64_t features) {
   require(batch >= 0, "diffx::run", "batch", static_cast<long long>(batch), "at least 0");
   require(features >= 1, "diffx::run", "features", static_cast<long long>(features),
@@ -65,6 +56,10 @@ inline void check_same_stages(bool same, int block) {
   if (same) return;
   fail("diffx::run: the solvers of blocks 0 and " + text(block) +
        " ask for different stages; give all blocks solvers with the same evaluations");
+}
+
+inline void check_same_shape(bool same) {
+  if (!same) fail("diffx::run::fork: the copy's state must have the shape of the run's");
 }
 
 inline void check_finite_is_off(bool check_finite) {
@@ -114,6 +109,10 @@ inline void check_stages(std::span<stage const> stages, step const& now, solver_
 inline void check_stages(std::span<categorical_stage const> stages, step const& now,
                          solver_facts const& has) {
   for (categorical_stage const& s : stages) {
+    if (!s.evaluates) {
+      fail("diffx::run: " + std::string(has.name) + " plans a stage at step " + text(now.index) +
+           " that calls no network; a block of classes has none");
+    }
     double sum = 0.0;
     for (double w : s.weight) sum += w;
     if (!(sum - sum == 0.0)) refuse_weight(now, has);

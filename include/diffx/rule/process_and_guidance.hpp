@@ -2,20 +2,23 @@
 
 #include <diffx/concepts/guidance.hpp>
 #include <diffx/concepts/process.hpp>
+#include <diffx/rule/solver_and_guidance.hpp>
 
 namespace diffx::rule {
 
 template <class Process, class Guidance>
 inline constexpr bool guidance_suits_values = Process::values == value_kind::continuous ||
                                               (Guidance::hook == x0_hook::none &&
-                                               Guidance::reduction == guidance_reduction::none);
+                                               Guidance::reduction == guidance_reduction::none &&
+                                               !renoises_unguided<Guidance>);
 
 template <class Process, class Guidance>
 struct process_and_guidance_must_fit {
-  static_assert(guidance_suits_values<Process, Guidance>,
-                "diffx: this guidance clips or rescales an x0 estimate, which a block of classes "
-                "does not have. Use guidance::none or guidance::cfg, which mixes logits. The two "
-                "policies are the arguments of process_and_guidance_must_fit<...>.");
+  static_assert(
+      guidance_suits_values<Process, Guidance>,
+      "diffx: this guidance clips, rescales or re-noises an x0 estimate, which a block of "
+      "classes does not have. Use guidance::none or guidance::cfg, which mixes logits. The two "
+      "policies are the arguments of process_and_guidance_must_fit<...>.");
 };
 
 }  // namespace diffx::rule

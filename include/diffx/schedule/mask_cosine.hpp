@@ -21,8 +21,10 @@ struct mask_cosine {
   double eps = 0.0;
 
   double moved(double t) const noexcept {
+    // Each form where it loses no digits; at t = 1 nothing but eps is left, exactly.
     double const half = std::sin(0.25 * std::numbers::pi * t);
-    return (1.0 - eps) * 2.0 * half * half;
+    double const lost = t > 0.5 ? 1.0 - std::cos(0.5 * std::numbers::pi * t) : 2.0 * half * half;
+    return (1.0 - eps) * lost;
   }
   double time(double moved) const noexcept {
     return 4.0 / std::numbers::pi * std::asin(std::sqrt(0.5 * moved / (1.0 - eps)));

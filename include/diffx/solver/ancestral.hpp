@@ -46,20 +46,22 @@ struct ancestral {
     }
     categorical_stage& s = out.evaluate(c.from(), c.to());
     s.key = {c.index, 0, 0, c.from().t, c.to().t};
+    // Not 1 - a, which loses its digits where a step is small.
+    double const lost = c.from().sigma - c.to().sigma;
     s.weight = {c.from().alpha / c.to().alpha, c.to().alpha, c.to().sigma,
-                (c.from().sigma - c.to().sigma) / c.from().sigma};
+                lost / (Process::is_absorbing ? c.from().sigma : c.to().alpha)};
   }
 
   /// Of a position in class `now`: its class after the step, or -1 if the row is no distribution.
   template <bool Cavity, class Row, class Words>
   DIFFX_HD static int advance(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
                               Words const& words) {
-    double const a = w[0], kept = w[1], moved = w[2], unmasked = w[3];
+    double const a = w[0], kept = w[1], moved = w[2];
     auto const first = words(0);
     double const coin = detail::unit_uniform(first.word[0], first.word[1]);
     double const u = detail::unit_uniform(first.word[2], first.word[3]);
     if (law.mask >= 0) {
-      if (now != law.mask || coin >= unmasked) return now;
+      if (now != law.mask || coin >= w[3]) return now;
       return row.scan() ? row.draw(u) : -1;
     }
     double const pi = law.probability(now);
@@ -67,10 +69,11 @@ struct ancestral {
     if (!row.scan()) return -1;
     int const drawn = Cavity ? -1 : row.draw(u);
     double const seen = Cavity ? row.probability(now) : (drawn == now ? 1.0 : 0.0);
-    double const fresh = (1.0 - a) * pi * moved;
+    double const lost = w[3];  // 1 - a
+    double const fresh = lost * pi * moved;
     double const stay = a * pi * moved;
-    // The part of the clean route that ends where the position is belongs to the class seen.
-    double const clean = (1.0 - a) * pi * kept, back = a * seen * kept;
+    // A class kept from the data is the drawn one, or the one that is there all along.
+    double const clean = lost * pi * kept, back = a * seen * kept;
     double const at = coin * (fresh + stay + clean + back);
     if (at < fresh) {
       auto const second = words(1);
