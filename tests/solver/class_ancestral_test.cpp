@@ -399,7 +399,7 @@ struct two_branches {
   void operator()(Exec const&, batch_view<std::int32_t const>, query const& q,
                   batch_view<double> out) const {
     double const c[3] = {0.2, -1.0, 0.7}, u[3] = {-0.3, 0.4, 0.1};
-    for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = (q.branch == 0 ? c : u)[i % 3];
+    for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = q.branch == 0 ? c[i % 3] : u[i % 3];
   }
 };
 
