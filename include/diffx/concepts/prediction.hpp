@@ -40,9 +40,9 @@ concept prediction_policy = std::same_as<typename P::kind, prediction_tag> &&
 
 /// A prediction of classes: one row of logits a position.
 ///
-/// | `P::value_type` | what a logit is stored in                                                  |
-/// | `P::is_cavity`  | false: the law of the data class given all positions; true: given the others
-/// |
+/// | `P::value_type` | what a logit is stored in                                               |
+/// | `P::is_cavity`  | the softmax is the law of the data class given: all positions (false),  |
+/// |                 | all others (true)                                                       |
 template <class P>
 concept class_prediction = std::same_as<typename P::kind, prediction_tag> && requires {
   typename P::value_type;

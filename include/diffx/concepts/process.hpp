@@ -45,9 +45,9 @@ concept gaussian_process = process_policy<P> &&
 /// with alpha the probability that a position still carries its data class, and pi the limit law.
 /// Its levels have sigma = 1 - alpha and lambda = log(alpha / sigma).
 ///
-/// | `p.at(t)`, `p.at_lambda(lambda)` | the level, and its exact inverse; host, double, pure      |
-/// | `p.limit()`                      | the limit law, a detail::limit_law good as long as p lives
-/// | | `P::is_absorbing`                | true if pi is one class that is not data, the mask |
+/// | `p.at(t)`, `p.at_lambda(lambda)` | the level, and its exact inverse; host, double, pure    |
+/// | `p.limit()`                      | the limit law, a detail::limit_law; good while p lives  |
+/// | `P::is_absorbing`                | true if pi is one class that is not data, the mask      |
 template <class P>
 concept categorical_process = process_policy<P> && P::values ==
                               value_kind::categorical&& requires(P const& p, double t) {

@@ -12,13 +12,12 @@ namespace diffx::solver {
 /// The ancestral step of a process of classes: every position is drawn from its reverse kernel,
 ///
 ///     p(x_s | x_t) = sum_i p_i q(x_s | x_t, x0 = i)
-///     q(k | j, i) proportional to (a 1[k = j] + (1 - a) pi_j) (alpha_s 1[k = i] + (1 - alpha_s)
-///     pi_k)
+///     q(k | j, i) ~ (a 1[k = j] + (1 - a) pi_j) (alpha_s 1[k = i] + (1 - alpha_s) pi_k)
 ///
-/// with a = alpha_t / alpha_s, position by position given x_t. Multiplied out, the kernel is a
-/// choice among few routes: the data class, the class that is there, a fresh draw from pi. So one
-/// read of the logits and one draw of a class do, whatever the number of classes, and staying is
-/// decided by a coin of its own: no class races against "stay".
+/// up to a factor, with a = alpha_t / alpha_s, position by position given x_t. Multiplied out, the
+/// kernel is a choice among few routes: the data class, the class that is there, a fresh draw from
+/// pi. So one read of the logits and one draw of a class do, whatever the number of classes, and
+/// staying is decided by a coin of its own: no class races against "stay".
 ///
 /// A posterior (prediction::x0_posterior) is drawn from first and its bridge then: the mixture,
 /// exactly. A cavity (prediction::x0_cavity) goes through the plug-in form, its bridge summed over
@@ -27,8 +26,8 @@ namespace diffx::solver {
 ///
 /// N steps cost N evaluations. A last step onto alpha = 1 leaves no mask.
 ///
-/// Source    Austin et al. 2021, arXiv:2107.03006, Eq. 3 and 4; Sahoo et al. 2024,
-/// arXiv:2406.07524. Shapes    x: [batch, positions], integers; logits [batch, positions, classes].
+/// Source    Austin et al. 2021, arXiv:2107.03006; Sahoo et al. 2024, arXiv:2406.07524.
+/// Shapes    x: [batch, positions], integers; logits [batch, positions, classes].
 /// Errors    an inversion throws when the run is planned; a row of logits that is no distribution
 ///           (NaN, +inf, nothing but -inf) is reported with step, sample and position.
 struct ancestral {
