@@ -1,8 +1,9 @@
 // diffx_conformance DIR...: runs every golden case found in the folders (and their folders
-// `continuous/` and file `tables.json`) and compares it with the library.
+// `continuous/` and `discrete/`, and file `tables.json`) and compares it with the library.
 
 #include "canon.hpp"
 #include "harness.hpp"
+#include "papers.hpp"
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -54,6 +55,31 @@ void run_case(json const& c, bool is_table, totals& sum) {
   }
 }
 
+/// An entry that says no id is called by its operation and its place.
+std::string name_of(json const& entry, std::size_t index) {
+  for (char const* key : {"id", "op", "kind"}) {
+    if (entry.contains(key) && entry[key].is_string()) {
+      auto const name = entry[key].get<std::string>();
+      return std::string(key) == "id" ? name : name + " " + std::to_string(index);
+    }
+  }
+  return "entry " + std::to_string(index);
+}
+
+void run_entries(json const& entries, conformance::entry_reader read, totals& sum) {
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    report r;
+    r.id = name_of(entries[i], i);
+    r.tolerance = 1e-11;
+    try {
+      if (!read(entries[i], r)) r.fail("an entry that no reader knows");
+    } catch (std::exception const& e) {
+      r.fail(e.what());
+    }
+    print(r, "entry", sum);
+  }
+}
+
 void run_file(std::filesystem::path const& path, totals& sum) {
   json content;
   try {
@@ -73,6 +99,9 @@ void run_file(std::filesystem::path const& path, totals& sum) {
     std::printf("FAIL  %s: no \"cases\" in this file\n", path.string().c_str());
     return;
   }
+  for (auto const& f : conformance::entry_files()) {
+    if (path.stem() == f.stem) return run_entries(content["cases"], f.read, sum);
+  }
   bool const is_table = path.filename() == "tables.json";
   for (json const& c : content["cases"]) run_case(c, is_table, sum);
 }
@@ -81,10 +110,11 @@ void run_file(std::filesystem::path const& path, totals& sum) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr,
-                 "usage: diffx_conformance DIR...\n"
-                 "  runs tables.json and every continuous/*.json (or DIR/*.json where DIR has\n"
-                 "  neither) and compares each case with the library\n");
+    std::fprintf(
+        stderr,
+        "usage: diffx_conformance DIR...\n"
+        "  runs tables.json and every continuous/*.json and discrete/*.json (or DIR/*.json\n"
+        "  where DIR has none of them) and compares each case with the library\n");
     return 2;
   }
   totals sum;
@@ -102,6 +132,7 @@ int main(int argc, char** argv) {
     } else if (std::filesystem::is_directory(folder / "continuous") ||
                std::filesystem::exists(folder / "tables.json")) {
       collect(folder / "continuous");
+      collect(folder / "discrete");
       if (std::filesystem::exists(folder / "tables.json")) files.push_back(folder / "tables.json");
     } else {
       collect(folder);

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "harness.hpp"
+#include <span>
+#include <string_view>
+
+namespace conformance {
+
+/// Compares one entry of a file with the library; false if it does not know the entry.
+using entry_reader = bool (*)(json const& entry, report& r);
+
+/// The reader of every entry of the files of one name.
+struct entry_file {
+  std::string_view stem;  // of the file's name
+  entry_reader read;
+};
+
+std::span<entry_file const> entry_files();
+
+}  // namespace conformance
