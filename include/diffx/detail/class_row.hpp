@@ -2,26 +2,38 @@
 
 #include <diffx/config.hpp>
 #include <diffx/detail/exp.hpp>
+#include <diffx/random.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
 namespace diffx::detail {
+
+/// What scan() finds besides the normaliser.
+enum class row_measure { none, margin, entropy };
 
 /// The logits of one position, mixed from G branches, read when a rule asks for them.
 ///
 ///     l_v = sum_g weight_g l_{g,v},    p = softmax(l), without the excluded class
 ///
 /// Weights of log-probabilities that sum to 1 are discrete classifier-free guidance in probability
-/// space: the normalisation of each branch is a constant of the row and cancels. A class that the
-/// first branch rules out (-inf) stays ruled out, whatever the others say. One that only a branch
-/// of negative weight rules out would be infinitely likely: such a row is no distribution.
+/// space: the normalisation of each branch is a constant of the row and cancels; weights that sum
+/// to 1 / T are that at temperature T. A class that the first branch rules out (-inf) stays ruled
+/// out, whatever the others say. One that only a branch of negative weight rules out would be
+/// infinitely likely: such a row is no distribution.
 ///
 /// scan() reads the row once and keeps a maximum and a sum for every tile; draw() reads one tile
 /// again. No probability is written to memory. Sums within a tile are taken in 16 lanes of T, sums
 /// of tiles in double, always in the same order: a draw does not depend on threads or batch.
+///
+/// A filter is a least logit that a class must have: keep_top_k() and the like find it in as many
+/// reads as a logit has bytes, and need another scan() then. Classes that tie with the last one
+/// kept are kept.
 template <class T, int G>
 class class_row {
+  static constexpr T nothing = -std::numeric_limits<T>::infinity();
+
  public:
   static constexpr int tile = 256;
   static constexpr int max_tiles = 1024;
@@ -30,32 +42,73 @@ class class_row {
   T weight[G];
   int classes;        // logits of the row
   int excluded = -1;  // a class that is no data: the mask
+  T least = nothing;  // logits below it are ruled out
 
   /// False if the row holds NaN or +inf, or nothing but -inf: it is no distribution.
+  template <row_measure Measure = row_measure::none>
   DIFFX_HD bool scan() noexcept {
     width_ = tile;
     while (static_cast<std::int64_t>(width_) * max_tiles < classes) width_ *= 2;
     largest_ = nothing;
+    T second = nothing;
+    double entropy_part = 0.0;  // sum of e^(l - largest) (l - largest) over the tiles so far
+    double total = 0.0;         // sum of e^(l - largest), for the entropy alone
     int const tiles = (classes + width_ - 1) / width_;
     for (int i = 0; i < tiles; ++i) {
-      T top = nothing;
-      T sum = 0;
+      chunk_sums sums{nothing, 0, nothing, 0};
       for (int first = i * width_, last = end_of(i); first < last; first += tile) {
-        add_chunk(first, last - first < tile ? last - first : tile, top, sum);
+        add_chunk<Measure>(first, last - first < tile ? last - first : tile, sums);
       }
-      top_[i] = top;
-      sum_[i] = sum;
-      largest_ = top > largest_ ? top : largest_;
+      top_[i] = sums.top;
+      sum_[i] = sums.sum;
+      if constexpr (Measure == row_measure::margin) {
+        T const lower = sums.top > largest_ ? largest_ : sums.top;
+        second = sums.second > second ? sums.second : second;
+        second = lower > second ? lower : second;
+      }
+      if constexpr (Measure == row_measure::entropy) {
+        join_entropy(sums, total, entropy_part);
+      }
+      largest_ = sums.top > largest_ ? sums.top : largest_;
     }
     total_ = 0.0;
     for (int i = 0; i < tiles; ++i) total_ += mass_of(i);
-    return total_ > 0.0 && total_ - total_ == 0.0;  // neither NaN nor infinite
+    if (!(total_ > 0.0 && total_ - total_ == 0.0)) return false;  // NaN or infinite
+    if constexpr (Measure == row_measure::margin) {
+      measured_ = (1.0 - (is_nothing(second) ? 0.0 : static_cast<double>(exp(second - largest_)))) /
+                  total_;
+    }
+    if constexpr (Measure == row_measure::entropy) {
+      measured_ = std::log(total_) - entropy_part / total_;
+    }
+    return true;
   }
+
+  /// What scan() was told to measure: the two largest probabilities' difference, or the entropy in
+  /// nats.
+  DIFFX_HD double measured() const noexcept { return measured_; }
 
   /// The probability of one class; after scan().
   DIFFX_HD double probability(int k) const noexcept {
     T const l = logit(k);
     return is_nothing(l) ? 0.0 : static_cast<double>(exp(l - largest_)) / total_;
+  }
+
+  /// Its logarithm.
+  DIFFX_HD double log_probability(int k) const noexcept {
+    return static_cast<double>(logit(k) - largest_) - std::log(total_);
+  }
+
+  /// The likeliest class, the lowest of equals; after scan().
+  DIFFX_HD int likeliest() const noexcept {
+    int const tiles = (classes + width_ - 1) / width_;
+    for (int i = 0; i < tiles; ++i) {
+      if (top_[i] != largest_) continue;
+      for (int k = i * width_, end = end_of(i); k < end; ++k) {
+        if (logit(k) == largest_) return k;
+      }
+    }
+    return 0;
   }
 
   /// The inverse of the distribution function at u in (0, 1); after scan(). A class of probability
@@ -82,9 +135,102 @@ class class_row {
     return likeliest;
   }
 
+  /// Keeps the n likeliest classes.
+  DIFFX_HD void keep_top_k(int n) noexcept {
+    if (n >= classes) return;
+    word key = 0;
+    double left = n;
+    for (int shift = bits - 8; shift >= 0; shift -= 8) {
+      double count[256] = {};
+      for_each_under(key, shift, [&](word digit, T) { count[digit] += 1.0; });
+      int digit = 255;
+      while (digit > 0 && count[digit] < left) left -= count[digit--];
+      key = key << 8 | static_cast<word>(digit);
+    }
+    raise(from_ordered(key));
+  }
+
+  /// Keeps the likeliest classes that together have at least the share p of the probability: the
+  /// class that crosses p is kept, or if `inclusive` is false dropped, but for the likeliest.
+  DIFFX_HD void keep_top_p(double p, bool inclusive = true) noexcept {
+    if (!(p < 1.0)) return;
+    T largest = nothing;
+    double total = 0.0;
+    for (int k = 0; k < classes; ++k) largest = logit(k) > largest ? logit(k) : largest;
+    for (int k = 0; k < classes; ++k) total += mass(logit(k), largest);
+    word key = 0;
+    double above = 0.0;  // the mass of what is surely kept
+    for (int shift = bits - 8; shift >= 0; shift -= 8) {
+      double sum[256] = {};
+      for_each_under(key, shift, [&](word digit, T l) { sum[digit] += mass(l, largest); });
+      int digit = 255, last = -1;  // `last`: where rounding leaves less than p in all, the lowest
+      for (; digit >= 0; --digit) {
+        if (sum[digit] > 0.0) last = digit;
+        if (above + sum[digit] > p * total) break;
+        above += sum[digit];
+      }
+      if (digit < 0) {
+        digit = last < 0 ? 0 : last;
+        above -= sum[digit];
+      }
+      key = key << 8 | static_cast<word>(digit);
+    }
+    if (!inclusive) {
+      T const above_it = from_ordered(key + 1);
+      raise(above_it > largest ? largest : above_it);
+    } else {
+      raise(from_ordered(key));
+    }
+  }
+
+  /// Keeps the classes at least `share` times as likely as the likeliest.
+  DIFFX_HD void keep_min_p(double share) noexcept {
+    if (!(share > 0.0)) return;
+    T largest = nothing;
+    for (int k = 0; k < classes; ++k) largest = logit(k) > largest ? logit(k) : largest;
+    raise(static_cast<T>(static_cast<double>(largest) + std::log(share)));
+  }
+
+  /// A class that the filters let through.
+  DIFFX_HD bool keeps(int k) const noexcept { return !is_nothing(logit(k)); }
+
  private:
   static constexpr int lanes = 16;
-  static constexpr T nothing = -std::numeric_limits<T>::infinity();
+  static constexpr int bits = static_cast<int>(sizeof(T)) * 8;
+  using word = typename random::detail::bits<T>::word;
+
+  struct chunk_sums {
+    T top, sum;  // the largest logit, and sum of exp(l - top)
+    T second;    // the second largest
+    T weighted;  // sum of exp(l - top) (l - top)
+  };
+
+  /// Words that are ordered as the numbers are.
+  DIFFX_HD static word to_ordered(T l) noexcept {
+    word const w = random::detail::to_word(l), sign = word{1} << (bits - 1);
+    return (w & sign) != 0 ? ~w : w | sign;
+  }
+  DIFFX_HD static T from_ordered(word w) noexcept {
+    word const sign = word{1} << (bits - 1);
+    return random::detail::from_word<T>((w & sign) != 0 ? w ^ sign : ~w);
+  }
+
+  /// Calls f(next byte, logit) for every class whose ordered word begins with the bytes of `key`.
+  template <class F>
+  DIFFX_HD void for_each_under(word key, int shift, F const& f) const noexcept {
+    for (int k = 0; k < classes; ++k) {
+      T const l = logit(k);
+      if (is_nothing(l)) continue;
+      word const w = to_ordered(l);
+      if (shift + 8 < bits && w >> (shift + 8) != key) continue;
+      f(w >> shift & 255, l);
+    }
+  }
+
+  DIFFX_HD void raise(T to) noexcept { least = to > least ? to : least; }
+  DIFFX_HD static double mass(T l, T largest) noexcept {
+    return is_nothing(l) ? 0.0 : static_cast<double>(exp(l - largest));
+  }
 
   DIFFX_HD static bool is_nothing(T l) noexcept { return l == nothing; }
   DIFFX_HD int end_of(int i) const noexcept {
@@ -102,23 +248,81 @@ class class_row {
     for (int g = 1; g < G; ++g) {
       if (weight[g] != T(0)) sum = fma(weight[g], source[g][k], sum);
     }
-    return sum;
+    return sum < least ? nothing : sum;
   }
 
-  /// Raises `now` to the largest of groups x lanes logits, and sums exp(l - now). One lane is one
-  /// column, so that compilers turn the columns into a vector.
-  [[gnu::always_inline]] DIFFX_HD static inline void reduce(T (&l)[tile], int groups, T& now,
-                                                            T& added) noexcept {
-    T column[lanes];
-    for (int j = 0; j < lanes; ++j) {
-      T high = l[j];
-      for (int i = 1; i < groups; ++i) {
-        T const other = l[i * lanes + j];
-        high = other > high ? other : high;
-      }
-      column[j] = high;
+  /// Joins a tile to the sums relative to the largest logit so far.
+  DIFFX_HD void join_entropy(chunk_sums const& tile_sums, double& total,
+                             double& weighted) const noexcept {
+    if (is_nothing(tile_sums.top)) return;
+    T const now = tile_sums.top > largest_ ? tile_sums.top : largest_;
+    double const sum = static_cast<double>(tile_sums.sum);
+    double const fall = static_cast<double>(tile_sums.top - now);
+    double const scale = static_cast<double>(exp(tile_sums.top - now));
+    double part = scale * (static_cast<double>(tile_sums.weighted) + sum * fall);
+    double mass_now = scale * sum;
+    if (!is_nothing(largest_)) {
+      double const old_fall = static_cast<double>(largest_ - now);
+      double const old_scale = static_cast<double>(exp(largest_ - now));
+      part += old_scale * (weighted + total * old_fall);
+      mass_now += old_scale * total;
     }
+    weighted = part;
+    total = mass_now;
+  }
+
+  /// Raises `s.top` to the largest of groups x lanes logits, and sums exp(l - top). One lane is one
+  /// column, so that compilers turn the columns into a vector.
+  template <row_measure Measure>
+  [[gnu::always_inline]] DIFFX_HD static inline void reduce(T (&l)[tile], int groups,
+                                                            chunk_sums& s) noexcept {
+    T const before = s.top;
+    T column[lanes];
+    if constexpr (Measure == row_measure::margin) {
+      T lower[lanes];
+      for (int j = 0; j < lanes; ++j) {
+        T high = l[j], next = nothing;
+        for (int i = 1; i < groups; ++i) {
+          T const other = l[i * lanes + j];
+          T const less = other > high ? high : other;
+          next = less > next ? less : next;
+          high = other > high ? other : high;
+        }
+        column[j] = high;
+        lower[j] = next;
+      }
+      T second = s.second, top = before;
+      for (int j = 0; j < lanes; ++j) {
+        T const less = column[j] > top ? top : column[j];
+        second = less > second ? less : second;
+        second = lower[j] > second ? lower[j] : second;
+        top = column[j] > top ? column[j] : top;
+      }
+      s.second = second;
+    } else {
+      for (int j = 0; j < lanes; ++j) {
+        T high = l[j];
+        for (int i = 1; i < groups; ++i) {
+          T const other = l[i * lanes + j];
+          high = other > high ? other : high;
+        }
+        column[j] = high;
+      }
+    }
+    T now = before;
     for (int j = 0; j < lanes; ++j) now = column[j] > now ? column[j] : now;
+    T added = 0, weighted = 0;
+    if constexpr (Measure == row_measure::entropy) {
+      T product[lanes] = {};
+      for (int i = 0; i < groups; ++i) {
+        for (int j = 0; j < lanes; ++j) {
+          T const x = l[i * lanes + j];
+          T const e = exp(x - now) * (x - now);
+          product[j] += x == nothing ? T(0) : e;
+        }
+      }
+      for (int j = 0; j < lanes; ++j) weighted += product[j];
+    }
     // Not exp of -inf, which it does not know, but exactly 0; NaN goes through.
     for (int k = 0; k < groups * lanes; ++k) {
       T const e = exp(l[k] - now);
@@ -130,10 +334,22 @@ class class_row {
       column[j] = part;
     }
     for (int j = 0; j < lanes; ++j) added += column[j];
+    if (is_nothing(before)) {
+      s.sum += added;
+      s.weighted += weighted;
+    } else {
+      T const scale = exp(before - now);
+      if constexpr (Measure == row_measure::entropy) {
+        s.weighted = fma(fma(before - now, s.sum, s.weighted), scale, weighted);
+      }
+      s.sum = fma(s.sum, scale, added);
+    }
+    s.top = now;
   }
 
-  /// Adds at most `tile` logits to a running maximum and a sum relative to it.
-  DIFFX_HD void add_chunk(int first, int n, T& top, T& sum) const noexcept {
+  /// Adds at most `tile` logits to a running maximum and sums relative to it.
+  template <row_measure Measure>
+  DIFFX_HD void add_chunk(int first, int n, chunk_sums& s) const noexcept {
     T l[tile];
     T const* const p0 = source[0] + first;
     for (int k = 0; k < n; ++k) l[k] = weight[0] * p0[k];
@@ -144,24 +360,25 @@ class class_row {
         l[k] = is_nothing(p0[k]) ? p0[k] : fma(weight[g], p[k], l[k]);
       }
     }
+    if (!is_nothing(least)) {
+      T const floor = least;
+      for (int k = 0; k < n; ++k) l[k] = l[k] < floor ? nothing : l[k];
+    }
     if (excluded >= first && excluded < first + n) {
       l[excluded - first] = nothing;
     }
     int const groups = (n + lanes - 1) / lanes;  // short rows stay short
     for (int k = n; k < groups * lanes; ++k) l[k] = nothing;
-    T now = top, added = 0;
     if (groups == tile / lanes) {
-      reduce(l, tile / lanes, now, added);  // a bound that the compiler knows
+      reduce<Measure>(l, tile / lanes, s);  // a bound that the compiler knows
     } else {
-      reduce(l, groups, now, added);
+      reduce<Measure>(l, groups, s);
     }
-    sum = is_nothing(top) ? sum + added : fma(sum, exp(top - now), added);
-    top = now;
   }
 
   int width_ = tile;
   T largest_ = 0;
-  double total_ = 0.0;
+  double total_ = 0.0, measured_ = 0.0;
   T top_[max_tiles];
   T sum_[max_tiles];
 };
