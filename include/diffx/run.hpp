@@ -39,6 +39,9 @@ struct options {
   int first_step = 0;         // a run may begin and end anywhere on its timetable
   int last_step = -1;         // -1: the timetable's last
   bool check_finite = false;  // report NaN or inf from the network (one more read of it)
+  // Of the first block, if it holds classes: 1 where the class in the caller's buffer stays in
+  // every step and is no part of the noise (a prompt, a text with holes); [batch, positions].
+  std::uint8_t const* fixed = nullptr;
 };
 
 template <class Noise>
@@ -190,8 +193,10 @@ class run {
     auto const& s = plan.stages()[index];
     bool const ends_step =
         static_cast<int>(index) + 1 == offsets_[static_cast<std::size_t>(step_ - first_ + 1)];
-    mix_t const m = s.evaluates ? evaluate(s) : mix_t{};
-    apply_all(index, m, ends_step, std::make_index_sequence<blocks>{});
+    if (!s.evaluates || awake(std::make_index_sequence<blocks>{})) {
+      mix_t const m = s.evaluates ? evaluate(s) : mix_t{};
+      apply_all(index, m, ends_step, std::make_index_sequence<blocks>{});
+    }
     ++stage_;
     if (ends_step) finish_step();
   }
@@ -367,10 +372,10 @@ class run {
       p += bytes;
       return here;
     };
-    return blocks_t{block_t<B>(std::get<B>(x), take(bytes_of<B>(sampler.process, std::get<B>(x))),
-                               detail::part<B>(sampler.process),
-                               detail::part<B>(denoiser.prediction), sampler.guidance, opts.noise,
-                               static_cast<int>(B))...};
+    return blocks_t{block_t<B>(
+        std::get<B>(x), take(bytes_of<B>(sampler.process, std::get<B>(x))),
+        detail::part<B>(sampler.process), detail::part<B>(denoiser.prediction), sampler.guidance,
+        detail::part<B>(sampler.solver), opts.noise, static_cast<int>(B))...};
   }
 
   template <std::size_t B>
@@ -444,8 +449,34 @@ class run {
       } else {
         block.check(*exec_);
       }
+      if constexpr (requires { block.begin(*exec_, 0, 0); }) block.begin(*exec_, first_, end_);
     };
+    if (options_.fixed != nullptr) fix();
     (one(std::get<B>(blocks_), grid_of<B>()[first_]), ...);
+  }
+
+  void fix() {
+    auto& block = std::get<0>(blocks_);
+    if constexpr (requires { block.fix(options_.fixed); }) {
+      block.fix(options_.fixed);
+    } else {
+      detail::fail(
+          "diffx::run: options.fixed keeps classes, and the first block of the state holds numbers;"
+          " use solver::repaint to keep a part of an image");
+    }
+  }
+
+  /// False if every block is done already: then the step costs no evaluation.
+  template <std::size_t... B>
+  bool awake(std::index_sequence<B...>) {
+    auto const one = [&](auto& block) {
+      if constexpr (requires { block.prepare(*exec_, 0, false); }) {
+        return block.prepare(*exec_, step_, step_ + 1 == end_);
+      } else {
+        return true;
+      }
+    };
+    return (static_cast<int>(one(std::get<B>(blocks_))) + ...) > 0;
   }
 
   template <std::size_t... B>
@@ -587,12 +618,11 @@ class run {
     (fill(std::get<B>(blocks_).x(), std::get<B>(x)), ...);
     run copy(*sampler_, *exec_, *denoiser_, *grid_, x, opts, workspace);
     auto const one = [](auto const& from, auto& to) {
-      using T = typename std::remove_cvref_t<decltype(to)>::value_type;
-      std::vector<T*> targets;
-      to.for_each_buffer([&](T* p, std::int64_t) { targets.push_back(p); });
+      std::vector<void*> targets;
+      to.for_each_buffer([&](auto* p, std::int64_t) { targets.push_back(p); });
       std::size_t k = 0;
-      from.for_each_buffer([&](T const* p, std::int64_t n) {
-        if (n > 0) std::memcpy(targets[k], p, static_cast<std::size_t>(n) * sizeof(T));
+      from.for_each_buffer([&](auto const* p, std::int64_t n) {
+        if (n > 0) std::memcpy(targets[k], p, static_cast<std::size_t>(n) * sizeof *p);
         ++k;
       });
       to.restore(from.retained(), from.input_ready());

@@ -3,8 +3,17 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/categorical_block.hpp>
 #include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/decoding_block.hpp>
+
+#include <type_traits>
 
 namespace diffx::detail {
+
+template <class S>
+inline constexpr bool solver_decodes = false;
+template <class S>
+requires requires { S::decodes; }
+inline constexpr bool solver_decodes<S> = S::decodes;
 
 /// The block of a run that holds values of this kind.
 template <value_kind Kind, class T, class Process, class Prediction, class Solver, class Guidance,
@@ -17,7 +26,16 @@ template <class T, class Process, class Prediction, class Solver, class Guidance
           bool Variance, class Noise>
 struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidance, Cache, Variance,
                 Noise> {
-  using type = categorical_block<T, Process, Prediction, Solver, Guidance, Noise>;
+  template <bool Decodes, class... Parts>
+  struct choice {
+    using type = categorical_block<Parts...>;
+  };
+  template <class... Parts>
+  struct choice<true, Parts...> {
+    using type = decoding_block<Parts...>;
+  };
+  using type = typename choice<solver_decodes<Solver>, T, Process, Prediction, Solver, Guidance,
+                               Cache, Noise>::type;
 };
 
 }  // namespace diffx::detail

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -59,8 +60,10 @@ struct class_pass {
   limit_law law;
   noise::key key;
   Noise noise;
+  std::uint8_t const* fixed;  // null, or 1 where the class stays
 
   DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     class_row<T, G> row;
     for (int g = 0; g < G; ++g) {
@@ -90,8 +93,10 @@ struct forget_op {
   limit_law law;
   noise::key key;
   Noise noise;
+  std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     auto const w = noise.words(key, first_sample + sample, position);
     if (unit_uniform(w.word[0], w.word[1]) < keep) return;
@@ -115,8 +120,23 @@ struct check_classes_op {
   }
 };
 
+/// True for a cache that asks whether the state has changed since the network last saw it.
+template <class C>
+inline constexpr bool watches_state = false;
+template <class C>
+requires requires { C::watches_state; }
+inline constexpr bool watches_state<C> = C::watches_state;
+
+/// The logits of the branches that count, with their weights.
+template <class T, int G>
+struct class_mix {
+  T const* source[G];
+  T weight[G];
+};
+
 /// Everything that one block of classes of a run owns, and the passes over it.
-template <class Code, class Process, class Prediction, class Solver, class Guidance, class Noise>
+template <class Code, class Process, class Prediction, class Solver, class Guidance, class Cache,
+          class Noise>
 class categorical_block {
  public:
   static_assert(std::is_integral_v<Code>,
@@ -137,11 +157,13 @@ class categorical_block {
                                       std::int64_t positions) {
     std::int64_t const row = static_cast<std::int64_t>(sizeof(logit_type)) * branches *
                              static_cast<std::int64_t>(process.limit().classes);
-    return checked_product(batch * positions, row, "workspace of logits");
+    std::int64_t const seen = watches_state<Cache> ? static_cast<std::int64_t>(sizeof(Code)) : 0;
+    return checked_product(batch * positions, row + seen, "workspace of logits");
   }
 
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
-                    Prediction const&, Guidance const&, Noise const& noise, int block)
+                    Prediction const&, Guidance const&, Solver const&, Noise const& noise,
+                    int block)
       : x_(x), law_(process.limit()), noise_(noise), block_(block) {
     constexpr auto where = "diffx::run";
     auto const largest =
@@ -155,6 +177,19 @@ class categorical_block {
       p = logits;
       logits += x.size() * law_.classes;
     }
+    if constexpr (watches_state<Cache>) seen_ = reinterpret_cast<std::byte*>(logits);
+  }
+
+  /// Positions that keep the class they have: 1 in [batch, positions], or null.
+  void fix(std::uint8_t const* fixed) noexcept { fixed_ = fixed; }
+
+  /// Whether the network would see what it saw last; remembers what it sees now.
+  bool unchanged() noexcept {
+    auto const bytes = static_cast<std::size_t>(x_.size()) * sizeof(Code);
+    bool const same = has_seen_ && std::memcmp(seen_, x_.data, bytes) == 0;
+    if (!same) std::memcpy(seen_, x_.data, bytes);
+    has_seen_ = true;
+    return same;
   }
 
   batch_view<Code> x() const noexcept { return x_; }
@@ -178,24 +213,35 @@ class categorical_block {
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, Code*) {
     class_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, law_.classes, {}, {}, {}, law_, s.key, noise_};
+        x_.data, x_.features, x_.first_sample, law_.classes, {},    {},
+        {},      law_,        s.key,           noise_,       fixed_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
     require_reachable<Exec>();
-    // A branch that was not asked this time stands for one that was, with weight 0. The first one
-    // says which classes are ruled out, so it is always one that was asked.
+    auto const mixed = mix(m);
+    for (int b = 0; b < branches; ++b) {
+      pass.source[b] = mixed.source[b];
+      pass.weight[b] = mixed.weight[b];
+    }
+    exec.for_each_sample(x_.size(), pass);
+  }
+
+  /// A branch that was not asked this time stands for one that was, with weight 0. The first one
+  /// says which classes are ruled out, so it is always one that was asked.
+  class_mix<logit_type, branches> mix(prediction_mix const& m) const noexcept {
+    class_mix<logit_type, branches> out;
     int used = 0;
     for (int b = 0; b < branches; ++b) {
       auto const at = static_cast<std::size_t>(b);
       if (m.weight[at] == 0.0) continue;
-      pass.source[used] = predictions_[at];
-      pass.weight[used++] = static_cast<logit_type>(m.weight[at]);
+      out.source[used] = predictions_[at];
+      out.weight[used++] = static_cast<logit_type>(m.weight[at]);
     }
     for (; used < branches; ++used) {
-      pass.source[used] = pass.source[0];
-      pass.weight[used] = logit_type(0);
+      out.source[used] = out.source[0];
+      out.weight[used] = logit_type(0);
     }
-    exec.for_each_sample(x_.size(), pass);
+    return out;
   }
 
   template <class Exec>
@@ -230,7 +276,8 @@ class categorical_block {
   }
   int retained() const noexcept { return 0; }
   bool input_ready() const noexcept { return false; }
-  void restore(int, bool) noexcept {}
+  void restore(int, bool) noexcept { has_seen_ = false; }
+  limit_law const& law() const noexcept { return law_; }
 
  private:
   template <class Exec>
@@ -246,7 +293,7 @@ class categorical_block {
     require_reachable<Exec>();
     key.block = block_;
     exec.for_each_sample(x_.size(), forget_op<Code, Noise>{x_.data, x_.features, x_.first_sample,
-                                                           keep, law_, key, noise_});
+                                                           keep, law_, key, noise_, fixed_});
   }
 
   batch_view<Code> x_;
@@ -254,6 +301,9 @@ class categorical_block {
   Noise noise_;
   int block_;
   std::array<logit_type*, static_cast<std::size_t>(branches)> predictions_{};
+  std::uint8_t const* fixed_ = nullptr;
+  std::byte* seen_ = nullptr;
+  bool has_seen_ = false;
 };
 
 }  // namespace diffx::detail

@@ -75,8 +75,8 @@ class class_row {
     for (int i = 0; i < tiles; ++i) total_ += mass_of(i);
     if (!(total_ > 0.0 && total_ - total_ == 0.0)) return false;  // NaN or infinite
     if constexpr (Measure == row_measure::margin) {
-      measured_ = (1.0 - (is_nothing(second) ? 0.0 : static_cast<double>(exp(second - largest_)))) /
-                  total_;
+      measured_ =
+          (1.0 - (is_nothing(second) ? 0.0 : static_cast<double>(exp(second - largest_)))) / total_;
     }
     if constexpr (Measure == row_measure::entropy) {
       measured_ = std::log(total_) - entropy_part / total_;

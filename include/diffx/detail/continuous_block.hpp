@@ -126,7 +126,7 @@ class continuous_block {
 
   template <class Process>
   continuous_block(batch_view<T> x, std::byte* memory, Process const&, Prediction const& prediction,
-                   Guidance const& guidance, Noise const& noise, int block)
+                   Guidance const& guidance, Solver const&, Noise const& noise, int block)
       : x_(x), prediction_(prediction), guidance_(guidance), noise_(noise), block_(block) {
     T* workspace = reinterpret_cast<T*>(memory);
     std::int64_t const n = x.size();

@@ -1,0 +1,424 @@
+#pragma once
+
+#include <diffx/decode/align.hpp>
+#include <diffx/decode/commit.hpp>
+#include <diffx/decode/proposal.hpp>
+#include <diffx/detail/categorical_block.hpp>
+#include <diffx/detail/run_checks.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+
+namespace diffx::detail {
+
+/// Where the decoding of one sample stands. `first` to `last` is the block being decoded.
+struct decoding_cursor {
+  std::int32_t first, last;
+  std::int32_t since;    // the step at which the block became the current one
+  std::int32_t origin;   // the first position that was masked at the start
+  std::int32_t initial;  // positions that were masked at the start
+  std::int32_t masked;   // positions that are masked now
+};
+
+/// Orders n positions by key, the largest first and the lower position first among equals.
+DIFFX_HD inline void sort_by_key(std::int32_t* order, int n, double const* key) noexcept {
+  auto const after = [key](std::int32_t a, std::int32_t b) {  // a belongs behind b
+    return key[a] < key[b] || (key[a] == key[b] && a > b);
+  };
+  // A heap whose root belongs last.
+  auto const sink = [&](int i, int size) {
+    std::int32_t const moved = order[i];
+    for (int child = 2 * i + 1; child < size; i = child, child = 2 * i + 1) {
+      if (child + 1 < size && after(order[child + 1], order[child])) ++child;
+      if (!after(order[child], moved)) break;
+      order[i] = order[child];
+      order[child] = moved;
+    }
+  };
+  for (int i = n / 2; i-- > 0;) sink(i, n);
+  for (int i = n; i-- > 1;) {
+    std::int32_t const last = order[0];
+    order[0] = order[i];
+    order[i] = last;
+    sink(0, i);
+  }
+}
+
+/// Finds the current block of every sample: the one that holds its first mask.
+template <class Code>
+struct cursor_op {
+  Code const* state;
+  std::int64_t positions;
+  int mask, length, step;  // length: of a block, 0: one block
+  bool from_origin, begins, all;
+  decoding_cursor* cursor;
+
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    Code const* const x = state + sample * positions;
+    decoding_cursor& c = cursor[sample];
+    auto const end = static_cast<std::int32_t>(positions);
+    std::int32_t first = end, masked = 0;
+    for (std::int32_t p = end; p-- > 0;) {
+      if (static_cast<int>(x[p]) != mask) continue;
+      first = p;
+      ++masked;
+    }
+    if (begins) {
+      c.origin = first;
+      c.initial = masked;
+      c.first = c.last = -1;
+    }
+    c.masked = masked;
+    std::int32_t from = 0, to = end;
+    if (masked == 0) {
+      from = end;
+    } else if (length > 0 && !all) {
+      std::int32_t const zero = from_origin ? c.origin : 0;
+      from = zero + (first - zero) / length * length;
+      to = from + length < end ? from + length : end;
+    }
+    if (from == c.first && to == c.last) return;
+    c.first = from;
+    c.last = to;
+    c.since = step;
+  }
+};
+
+/// The uniform of a position that is one in all steps: its address is beside the prior's.
+template <class Noise>
+DIFFX_HD double order_uniform(Noise const& noise, int block, std::int64_t sample,
+                              std::int64_t position) {
+  auto const w =
+      noise.words({noise::prior_step, noise::max_draw, block, 1.0, 1.0}, sample, position);
+  return unit_uniform(w.word[0], w.word[1]);
+}
+
+/// Proposes a class for every masked position of the current blocks, with how sure it is.
+template <class Code, class T, int G, class Confidence, class Value, class Noise>
+struct propose_pass {
+  Code const* state;
+  std::int64_t positions, first_sample;
+  int width, mask;
+  T const* source[G];
+  T weight[G];
+  decode::proposal shape;
+  bool as_shaped;            // confidence is read from the shaped row
+  double order_temperature;  // of the Gumbel noise on the confidence
+  decoding_cursor const* cursor;
+  noise::key key;
+  Noise noise;
+  Code* proposed;
+  double* confidence;
+  double* value;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    decoding_cursor const& c = cursor[sample];
+    if (position < c.first || position >= c.last || static_cast<int>(state[index]) != mask) return;
+    class_row<T, G> row;
+    for (int g = 0; g < G; ++g) {
+      row.source[g] = source[g] + index * width;
+      row.weight[g] = weight[g] * static_cast<T>(shape.scale());
+    }
+    row.classes = width;
+    row.excluded = mask;
+    if (shape.filters()) shape.filter(row);
+    position_words<Noise> const words{&noise, key, first_sample + sample, position};
+    if (!row.template scan<Confidence::reads>()) {
+      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
+              position, key.step);
+      return;
+    }
+    auto const w = words(0);
+    int const k =
+        shape.temperature > 0.0 ? row.draw(unit_uniform(w.word[0], w.word[1])) : row.likeliest();
+    proposed[index] = static_cast<Code>(k);
+    if (!as_shaped && (shape.filters() || shape.scale() != 1.0)) {
+      row.least = -std::numeric_limits<T>::infinity();
+      for (int g = 0; g < G; ++g) row.weight[g] = weight[g];
+      row.template scan<Confidence::reads>();
+    }
+    double sure =
+        Confidence::of(row, k, uniform_of<Confidence>(words, w, sample, position), position);
+    if (order_temperature > 0.0) {
+      auto const more = words(1);
+      sure += order_temperature * gumbel(unit_uniform(more.word[0], more.word[1]));
+    }
+    confidence[index] = sure;
+    if constexpr (Value::reads != Confidence::reads) row.template scan<Value::reads>();
+    value[index] = Value::of(row, k, uniform_of<Value>(words, w, sample, position), position);
+  }
+
+ private:
+  DIFFX_HD static double gumbel(double u) noexcept { return -std::log(-std::log(u)); }
+
+  template <class C>
+  DIFFX_HD double uniform_of(position_words<Noise> const&, random::words4 const& w,
+                             std::int64_t sample, std::int64_t position) const {
+    if constexpr (C::draws_anew) {
+      return unit_uniform(w.word[2], w.word[3]);
+    } else if constexpr (C::reads_row) {
+      return 0.0;
+    } else {
+      return order_uniform(noise, key.block, first_sample + sample, position);
+    }
+  }
+};
+
+/// Commits the proposals that the rule chooses, sample by sample.
+template <class Code, class Commit>
+struct commit_pass {
+  Code* state;
+  std::int64_t positions;
+  int mask, end_of_text, step;
+  double weight;
+  bool last;
+  Commit rule;
+  decoding_cursor const* cursor;
+  Code const* proposed;
+  double const* confidence;
+  double const* value;
+  std::int32_t* order;
+  std::int32_t* committed;
+
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    std::int64_t const row = sample * positions;
+    decoding_cursor const& c = cursor[sample];
+    if (c.masked == 0) return;
+    Code* const x = state + row;
+    std::int32_t* const mine = order + row;
+    int n = 0;
+    for (std::int32_t p = c.first; p < c.last; ++p) {
+      if (static_cast<int>(x[p]) == mask) mine[n++] = p;
+    }
+    sort_by_key(mine, n, confidence + row);
+    decode::choice const chosen =
+        last ? decode::choice{n}
+             : rule.chosen({n, c.initial, c.masked, step - c.since, weight, mine, value + row});
+    for (int i = 0; i < n; ++i) {
+      std::int32_t const p = mine[i];
+      if (i >= chosen.surest && !(value[row + p] >= chosen.from)) continue;
+      x[p] = proposed[row + p];
+      committed[row + p] = step;
+    }
+    if (end_of_text < 0) return;
+    // Once no mask is before an end of text, the text is complete: the rest ends as well.
+    for (std::int32_t p = 0; p < static_cast<std::int32_t>(positions); ++p) {
+      int const k = static_cast<int>(x[p]);
+      if (k == mask) return;
+      if (k != end_of_text || p < c.origin) continue;
+      for (std::int32_t q = p + 1; q < static_cast<std::int32_t>(positions); ++q) {
+        if (static_cast<int>(x[q]) != mask) continue;
+        x[q] = static_cast<Code>(end_of_text);
+        committed[row + q] = step;
+      }
+      return;
+    }
+  }
+};
+
+/// Notes which positions are given and which are to be decoded.
+template <class Code>
+struct given_op {
+  Code const* state;
+  int mask;
+  std::int32_t* committed;
+  static constexpr std::int32_t given = -1;
+  static constexpr std::int32_t open = std::numeric_limits<std::int32_t>::max();
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    committed[index] = static_cast<int>(state[index]) == mask ? open : given;
+  }
+};
+
+/// Opens what noise has masked again.
+template <class Code>
+struct reopen_op : given_op<Code> {
+  DIFFX_HD void operator()(std::int64_t index) const {
+    if (static_cast<int>(this->state[index]) == this->mask) this->committed[index] = this->open;
+  }
+};
+
+/// A block of classes that a decoding solver fills in: companions of every position beside the
+/// state, and three passes after an evaluation. A position's logits are read only if it may be
+/// committed.
+template <class Code, class Process, class Prediction, class Solver, class Guidance, class Cache,
+          class Noise>
+class decoding_block
+    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise> {
+  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise>;
+  using commit_type = typename Solver::commit_type;
+  using confidence_type = typename Solver::confidence_type;
+
+ public:
+  using base::branches;
+  using typename base::logit_type;
+
+  static std::int64_t workspace_bytes(Process const& process, std::int64_t batch,
+                                      std::int64_t positions) {
+    std::int64_t const position =
+        static_cast<std::int64_t>(2 * sizeof(double) + 2 * sizeof(std::int32_t) + sizeof(Code));
+    return aligned_bytes(base::workspace_bytes(process, batch, positions)) +
+           checked_product(batch, static_cast<std::int64_t>(sizeof(decoding_cursor)), "cursors") +
+           checked_product(batch * positions, position, "workspace of a decoder") + 64;
+  }
+
+  decoding_block(batch_view<Code> x, std::byte* workspace, Process const& process,
+                 Prediction const& prediction, Guidance const& guidance, Solver const& solver,
+                 Noise const& noise, int block)
+      : base(x, workspace, process, prediction, guidance, solver, noise, block), solver_(solver) {
+    solver_.check();
+    require(x.features < std::numeric_limits<std::int32_t>::max(), Solver::name, "positions",
+            static_cast<long long>(x.features), "below 2^31");
+    std::byte* p = workspace + aligned_bytes(base::workspace_bytes(process, x.batch, x.features));
+    auto const take = [&]<class V>(V*& out, std::int64_t n) {
+      auto const at = reinterpret_cast<std::uintptr_t>(p);
+      p += (alignof(V) - at % alignof(V)) % alignof(V);
+      out = reinterpret_cast<V*>(p);
+      p += n * static_cast<std::int64_t>(sizeof(V));
+    };
+    take(confidence_, x.size());
+    take(value_, x.size());
+    take(cursor_, x.batch);
+    take(order_, x.size());
+    take(committed_, x.size());
+    take(proposed_, x.size());
+  }
+
+  /// Before an evaluation: finds the current blocks. False if no sample has one.
+  template <class Exec>
+  bool prepare(Exec const& exec, int step, bool last) {
+    return find_blocks(exec, step, last, false);
+  }
+
+  template <class Exec>
+  void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
+             level const*, Code*) {
+    auto const x = base::x();
+    auto const law = base::law();
+    auto const mixed = base::mix(m);
+    propose_pass<Code, logit_type, branches, confidence_type, typename commit_type::value, Noise>
+        propose{x.data,  x.features, x.first_sample,  law.classes,       law.mask,
+                {},      {},         solver_.propose, solver_.as_shaped, s.weight[1],
+                cursor_, s.key,      base::noise(),   proposed_,         confidence_,
+                value_};
+    for (int g = 0; g < branches; ++g) {
+      propose.source[g] = mixed.source[g];
+      propose.weight[g] = mixed.weight[g];
+    }
+    propose.key.block = base::block();
+    exec.for_each_sample(x.size(), propose);
+    exec.for_each_sample(x.batch, commit_pass<Code, commit_type>{
+                                      x.data, x.features, law.mask, solver_.end_of_text, s.key.step,
+                                      s.weight[0], s.weight[2] != 0.0, solver_.commit, cursor_,
+                                      proposed_, confidence_, value_, order_, committed_});
+  }
+
+  /// The state is there: from now on it is known what is given and what is to be decoded.
+  template <class Exec>
+  void begin(Exec const& exec, int first, int end) {
+    auto const x = base::x();
+    mark_given(exec);
+    find_blocks(exec, first, false, true);
+    if constexpr (Exec::on_host && commit_type::counts_steps) {
+      for (std::int64_t i = 0; i < x.batch; ++i) {
+        std::int64_t const zero = from_origin() ? cursor_[i].origin : 0;
+        std::int64_t const blocks =
+            solver_.block > 0 ? (x.features - zero + solver_.block - 1) / solver_.block : 1;
+        std::int64_t const steps = blocks * solver_.commit.steps;
+        require(cursor_[i].masked == 0 || steps <= end - first, Solver::name, "steps of the grid",
+                end - first,
+                "at least " + text(static_cast<long long>(steps)) + ": " +
+                    text(static_cast<long long>(blocks)) + " blocks of " +
+                    text(solver_.commit.steps) + " calls");
+      }
+    }
+  }
+
+  /// Masks come back: what was committed there is open again.
+  template <class Exec>
+  void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
+    base::add_noise(exec, now, then, key);
+    auto const x = base::x();
+    exec.for_each_sample(x.size(), reopen_op<Code>{{x.data, base::law().mask, committed_}});
+  }
+
+  /// The positions that the next evaluation will commit in a sample, if that is known before it.
+  std::span<std::int32_t const> next(std::int64_t sample, categorical_stage const& s) noexcept {
+    static_assert(!confidence_type::reads_row && !commit_type::value::reads_row,
+                  "diffx: this cache asks which positions come next, which a confidence read from "
+                  "the logits does not know. Use solver::decode<decode::random_order, ...>.");
+    auto const x = base::x();
+    std::int64_t const row = sample * x.features;
+    decoding_cursor const& c = cursor_[sample];
+    std::int32_t* const mine = order_ + row;
+    int n = 0;
+    for (std::int32_t p = c.first; p < c.last; ++p) {
+      if (static_cast<int>(x.data[row + p]) != base::law().mask) continue;
+      mine[n++] = p;
+      confidence_[row + p] = confidence_type::of(
+          0, 0, order_uniform(base::noise(), base::block(), x.first_sample + sample, p), p);
+    }
+    sort_by_key(mine, n, confidence_ + row);
+    decode::choice const chosen =
+        s.weight[2] != 0.0 ? decode::choice{n}
+                           : solver_.commit.chosen({n, c.initial, c.masked, s.key.step - c.since,
+                                                    s.weight[0], mine, value_ + row});
+    return {mine, static_cast<std::size_t>(chosen.surest < n ? chosen.surest : n)};
+  }
+
+  /// The step in which every position got its class; -1: given, the largest integer: masked.
+  batch_view<std::int32_t const> committed() const noexcept {
+    auto const x = base::x();
+    return {committed_, x.batch, x.features, x.first_sample};
+  }
+  std::span<decoding_cursor const> cursors() const noexcept {
+    return {cursor_, static_cast<std::size_t>(base::x().batch)};
+  }
+
+  template <class F>
+  void for_each_buffer(F const& f) const {
+    base::for_each_buffer(f);
+    f(committed_, base::x().size());
+    f(cursor_, base::x().batch);
+  }
+
+ private:
+  bool from_origin() const noexcept { return solver_.align == decode::align::after_prompt; }
+
+  template <class Exec>
+  void mark_given(Exec const& exec) {
+    auto const x = base::x();
+    exec.for_each_sample(x.size(), given_op<Code>{x.data, base::law().mask, committed_});
+  }
+
+  template <class Exec>
+  bool find_blocks(Exec const& exec, int step, bool last, bool begins) {
+    auto const x = base::x();
+    exec.for_each_sample(x.batch,
+                         cursor_op<Code>{x.data, x.features, base::law().mask, solver_.block, step,
+                                         from_origin(), begins, last, cursor_});
+    if constexpr (Exec::on_host) {
+      for (std::int64_t i = 0; i < x.batch; ++i) {
+        if (cursor_[i].masked > 0) return true;
+      }
+      return false;
+    } else {
+      return true;
+    }
+  }
+
+  Solver solver_;
+  double* confidence_;
+  double* value_;
+  decoding_cursor* cursor_;
+  std::int32_t* order_;
+  std::int32_t* committed_;
+  Code* proposed_;
+};
+
+}  // namespace diffx::detail
