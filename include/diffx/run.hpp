@@ -4,6 +4,7 @@
 #include <diffx/concepts/noise.hpp>
 #include <diffx/detail/block_of.hpp>
 #include <diffx/detail/checkpoint.hpp>
+#include <diffx/detail/kv_memory.hpp>
 #include <diffx/detail/parts.hpp>
 #include <diffx/detail/run_checks.hpp>
 #include <diffx/error.hpp>
@@ -143,6 +144,7 @@ class run {
 
  public:
   static constexpr bool dynamic = detail::solver_is_dynamic<detail::part_t<0, solver_type>>;
+  static constexpr bool keeps_kv = detail::keeps_kv<cache_type>;
 
   run(Sampler const& sampler, Exec const& exec, Denoiser const& denoiser, timetable const& grid,
       std::tuple<batch_view<Ts>...> x, options<Noise> const& opts, std::span<std::byte> workspace)
@@ -237,6 +239,7 @@ class run {
     replan(std::make_index_sequence<blocks>{});
     stored_ = 0;
     memory_ = {};
+    if constexpr (keeps_kv) kv_.forget();
   }
 
   /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.
@@ -247,6 +250,11 @@ class run {
 
   /// Everything needed to go on in another process, bit by bit.
   std::vector<std::byte> checkpoint() const {
+    if constexpr (keeps_kv) {
+      static_assert(cache_type::exact,
+                    "diffx: a checkpoint holds no keys and values, and this cache is approximate: "
+                    "a resumed run would give other text. Fork the run instead.");
+    }
     detail::checkpoint_writer out(fingerprint());
     out.put(step_);
     out.put(stage_);
@@ -285,6 +293,7 @@ class run {
     std::apply([&](auto&... b) { (read_block(in, b), ...); }, blocks_);
     in.finish();
     std::apply([&](auto const&... b) { (b.check(*exec_), ...); }, blocks_);
+    if constexpr (keeps_kv) kv_.forget();
     step_ = step;
     stage_ = stage;
     evaluations_ = evaluations;
@@ -294,6 +303,14 @@ class run {
       history_from_ = history_from;
       replan(std::make_index_sequence<blocks>{});
     }
+  }
+
+  /// What the cache of keys and values has cost.
+  kv_cost const& kv() const noexcept requires keeps_kv { return kv_.cost(); }
+  /// The step in which the stored key and value of every position were computed; -1: there are
+  /// none.
+  std::span<std::int32_t const> kv_stored() const noexcept requires keeps_kv {
+    return kv_.stored();
   }
 
   // What a dynamic solver drives: see concepts/solver.hpp.
@@ -330,12 +347,20 @@ class run {
         noise_(opts.noise),
         first_(opts.first_step),
         end_(opts.last_step < 0 ? grid.steps() : opts.last_step + 1),
-        blocks_(make_blocks<B...>(sampler, denoiser, x, opts, workspace)) {
+        blocks_(make_blocks<B...>(sampler, denoiser, x, opts, workspace)),
+        kv_(denoiser, std::get<0>(x).batch, std::get<0>(x).features) {
     detail::check_steps(first_, end_, grid.steps());
     noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch, std::get<0>(x).features,
                        grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
     if constexpr (!Exec::on_host) detail::check_finite_is_off(options_.check_finite);
+    if constexpr (keeps_kv) {
+      static_assert(blocks == 1, "diffx: a cache of keys and values holds one block of classes.");
+      if constexpr (cache_type::exact) {
+        detail::check_same_blocks(sampler.solver.block, denoiser.block_length(),
+                                  sampler.solver.align == decode::align::from_zero);
+      }
+    }
     step_ = history_from_ = first_;
     if constexpr (blocks > 1) {
       (part_grids_.push_back(part_grid<B>()), ...);
@@ -492,9 +517,8 @@ class run {
   mix_t evaluate(Stage const& s) {
     mix_t m;
     diffx::step const now = grid_->step(step_);
-    m.fresh = sampler_->cache.refresh(now, history_from_);
     if constexpr (cache_type::depth > 0) {
-      if (!m.fresh && stored_ == 0) m.fresh = true;
+      m.fresh = sampler_->cache.refresh(now, history_from_) || stored_ == 0;
     }
     if (!m.fresh) {
       if constexpr (cache_type::depth > 0) {
@@ -515,12 +539,18 @@ class run {
         now, std::span<double>(m.weight.data(), static_cast<std::size_t>(guidance_type::branches)));
     detail::check_weights(std::span(m.weight).first(guidance_type::branches), guidance_type::name,
                           step_);
+    if constexpr (detail::watches_state<cache_type>) {
+      if (answers_still(m)) return m;
+    }
+    if constexpr (keeps_kv) kv_.plan(sampler_->cache, std::get<0>(blocks_), s, step_);
     for (int b = 0; b < guidance_type::branches; ++b) {
       if (m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
       query const q{step_, stage_, b, s.at, s.to};
       call(q, s.at, b, std::make_index_sequence<blocks>{});
       ++nfe_;
     }
+    if constexpr (keeps_kv) kv_.finish(step_);
+    answered_ = m;
     ++evaluations_;
     if constexpr (cache_type::depth > 0) {
       for (int j = cache_type::depth - 1; j > 0; --j)
@@ -531,11 +561,27 @@ class run {
     return m;
   }
 
+  /// Whether the buffers hold the answer to this very question. The state is noted as seen, so it
+  /// is asked once before a call.
+  bool answers_still(mix_t const& m) {
+    bool same = std::get<0>(blocks_).unchanged();
+    for (std::size_t b = 0; b < m.weight.size(); ++b) {
+      same = same && (m.weight[b] == 0.0 || answered_.weight[b] != 0.0);
+    }
+    return same;
+  }
+
   template <std::size_t... B>
   void call(query const& q, level const& at, int branch, std::index_sequence<B...>) {
     if constexpr (blocks == 1) {
       auto const out = std::get<0>(blocks_).prediction(branch);
-      (*denoiser_)(*exec_, std::get<0>(blocks_).input(*exec_, at), q, out);
+      if constexpr (keeps_kv) {
+        (*denoiser_)(*exec_, std::get<0>(blocks_).input(*exec_, at), q, kv_.roles(), kv_.of(branch),
+                     out);
+        kv_.called();
+      } else {
+        (*denoiser_)(*exec_, std::get<0>(blocks_).input(*exec_, at), q, out);
+      }
       if constexpr (Exec::on_host) {
         if (options_.check_finite) check_finite<0>(out, branch);
       }
@@ -635,6 +681,7 @@ class run {
     copy.stored_ = stored_;
     copy.stored_times_ = stored_times_;
     copy.memory_ = memory_;
+    copy.kv_ = kv_;
     if (history_from_ != copy.history_from_) {
       copy.history_from_ = history_from_;
       copy.replan(std::index_sequence<B...>{});
@@ -705,6 +752,8 @@ class run {
   std::vector<std::int64_t> bad_;
   std::tuple<Ts*...> previews_{};
   blocks_t blocks_;
+  typename detail::kv_memory_of<keeps_kv, Denoiser, guidance_type::branches>::type kv_;
+  detail::prediction_mix answered_;  // the weights of the answer that the buffers hold
 };
 
 }  // namespace diffx

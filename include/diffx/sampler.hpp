@@ -10,6 +10,7 @@
 #include <diffx/detail/parts.hpp>
 #include <diffx/detail/workspace.hpp>
 #include <diffx/guidance/none.hpp>
+#include <diffx/rule/cache_and_denoiser.hpp>
 #include <diffx/rule/guidance_and_denoiser.hpp>
 #include <diffx/rule/process_and_cache.hpp>
 #include <diffx/rule/process_and_guidance.hpp>
@@ -160,7 +161,8 @@ struct sampler {
         (sizeof(rule::process_and_prediction_must_fit<detail::part_t<B, Process>,
                                                       detail::part_t<B, prediction_type>>) +
          ... + sizeof(rule::guidance_and_denoiser_must_fit<Guidance, Denoiser>)) > 0);
-    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) >
+    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) +
+                      sizeof(rule::cache_and_denoiser_must_fit<Cache, Denoiser>) >
                   0);
   }
 };

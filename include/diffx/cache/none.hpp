@@ -10,9 +10,6 @@ struct none {
   static constexpr std::string_view name = "cache::none";
   static constexpr std::string_view source = "";
   static constexpr int depth = 0;
-
-  bool refresh(step const&, int) const noexcept { return true; }
-  void weights(step const&, std::span<double const>, std::span<double>) const noexcept {}
 };
 
 static_assert(cache_policy<none>);

@@ -18,15 +18,18 @@ struct cache_tag {};
 /// | `c.weights(step, times, w)`   | a skipped step: the weight of each stored prediction; newest |
 /// |                               | first, taken at the process times `times`; sum 1             |
 ///
-/// Promise: refresh is true on the first step of a run; only stored predictions get a weight.
+/// Promise: refresh is true on the first step of a run; only stored predictions get a weight. The
+/// two are asked only where depth > 0: caches of another kind (cache/kv.hpp, cache/unchanged.hpp)
+/// have other questions to answer.
 template <class C>
-concept cache_policy = std::same_as<typename C::kind, cache_tag> &&
-    requires(C const& c, step const& s, std::span<double const> times, std::span<double> w) {
+concept cache_policy = std::same_as<typename C::kind, cache_tag> && requires {
   { C::name } -> std::convertible_to<std::string_view>;
   { C::source } -> std::convertible_to<std::string_view>;
   { C::depth } -> std::convertible_to<int>;
-  { c.refresh(s, 0) } -> std::same_as<bool>;
-  c.weights(s, times, w);
-};
+} &&(C::depth == 0 ||
+     requires(C const& c, step const& s, std::span<double const> times, std::span<double> w) {
+       { c.refresh(s, 0) } -> std::same_as<bool>;
+       c.weights(s, times, w);
+     });
 
 }  // namespace diffx

@@ -25,6 +25,7 @@ struct candidates {
   int count;             // masked positions of the block
   int initial;           // masked positions that the sample began with
   int masked;            // masked positions that it has now, in all blocks
+  int block;             // positions of the block
   int step;              // calls of the block before this one
   double weight;         // of the rule, in this step
   int const* order;      // [count] positions
@@ -112,11 +113,16 @@ struct mask_ratio {
   static constexpr std::string_view source = "arXiv:2202.04200";
   static constexpr bool counts_steps = false;
   using value = random_order;
+  double begun = 0.0;  // masks that the schedule begins with; 0: those of the sample
 
-  void check(std::string_view) const noexcept {}
+  void check(std::string_view where) const {
+    detail::require(begun >= 0.0 && std::isfinite(begun), where, "begun", begun,
+                    "at least 0, a number of masks");
+  }
   double weight(level const&, level const& to) const noexcept { return to.sigma; }
   DIFFX_HD choice chosen(candidates const& c) const noexcept {
-    int keep = static_cast<int>(c.initial * c.weight * (1.0 + 1e-12));
+    double const all = begun > 0.0 ? begun : c.initial;
+    int keep = static_cast<int>(all * c.weight * (1.0 + 1e-12));
     keep = keep > c.masked - 1 ? c.masked - 1 : keep;
     keep = keep < 1 ? 1 : keep;
     return {c.masked - keep, choice::never};
@@ -160,6 +166,34 @@ struct dynamic {
     for (int i = 0; i < c.count; ++i) sure += c.value(i) > tau ? 1 : 0;
     if (sure < least) return {least, choice::never};
     return {0, ::nextafter(tau, 2.0 * tau + 1.0)};
+  }
+};
+
+/// Predict, then noise again: of a block of B positions floor(B (S - 1 - i) / S) stay masked after
+/// call i of S, one less than there are at most; and all with a probability of at least tau are
+/// committed anyway.
+struct predict_then_noise {
+  static constexpr std::string_view name = "decode::predict_then_noise";
+  static constexpr std::string_view source = "arXiv:2510.22852";
+  static constexpr bool counts_steps = true;
+  using value = probability;
+  int steps = 0;  // calls of a block
+  double tau = 2.0;
+
+  void check(std::string_view where) const {
+    detail::require(steps >= 1, where, "steps", steps, "at least 1: the calls of a block");
+    detail::require(tau > 0.0 && std::isfinite(tau), where, "tau", tau, "above 0; above 1: off");
+  }
+  double weight(level const&, level const&) const noexcept { return 0.0; }
+
+  /// How many of `masked` positions stay masked at a level 1 - alpha_s = moved.
+  DIFFX_HD static int remasked(int block, int masked, double moved) noexcept {
+    int const keep = static_cast<int>(block * moved * (1.0 + 1e-12));
+    return keep < masked - 1 ? keep : masked - 1;
+  }
+  DIFFX_HD choice chosen(candidates const& c) const noexcept {
+    int const left = steps - 1 - c.step > 0 ? steps - 1 - c.step : 0;
+    return {c.count - remasked(c.block, c.count, static_cast<double>(left) / steps), tau};
   }
 };
 

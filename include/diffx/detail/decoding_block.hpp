@@ -61,9 +61,10 @@ struct cursor_op {
     Code const* const x = state + sample * positions;
     decoding_cursor& c = cursor[sample];
     auto const end = static_cast<std::int32_t>(positions);
-    std::int32_t first = end, masked = 0;
+    std::int32_t first = end, masked = 0, beyond = 0;  // beyond: behind the last mask
     for (std::int32_t p = end; p-- > 0;) {
       if (static_cast<int>(x[p]) != mask) continue;
+      if (masked == 0) beyond = p + 1;
       first = p;
       ++masked;
     }
@@ -76,10 +77,11 @@ struct cursor_op {
     std::int32_t from = 0, to = end;
     if (masked == 0) {
       from = end;
-    } else if (length > 0 && !all) {
+    } else if (length > 0) {
       std::int32_t const zero = from_origin ? c.origin : 0;
       from = zero + (first - zero) / length * length;
       to = from + length < end ? from + length : end;
+      if (all && beyond > to) to = end;
     }
     if (from == c.first && to == c.last) return;
     c.first = from;
@@ -196,9 +198,9 @@ struct commit_pass {
       if (static_cast<int>(x[p]) == mask) mine[n++] = p;
     }
     sort_by_key(mine, n, confidence + row);
-    decode::choice const chosen =
-        last ? decode::choice{n}
-             : rule.chosen({n, c.initial, c.masked, step - c.since, weight, mine, value + row});
+    decode::choice const chosen = last ? decode::choice{n}
+                                       : rule.chosen({n, c.initial, c.masked, c.last - c.first,
+                                                      step - c.since, weight, mine, value + row});
     for (int i = 0; i < n; ++i) {
       std::int32_t const p = mine[i];
       if (i >= chosen.surest && !(value[row + p] >= chosen.from)) continue;
@@ -240,6 +242,14 @@ template <class Code>
 struct reopen_op : given_op<Code> {
   DIFFX_HD void operator()(std::int64_t index) const {
     if (static_cast<int>(this->state[index]) == this->mask) this->committed[index] = this->open;
+  }
+};
+
+/// Lets the next block begin where the first mask is now.
+struct restart_op {
+  decoding_cursor* cursor;
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    cursor[sample].first = cursor[sample].last = -1;
   }
 };
 

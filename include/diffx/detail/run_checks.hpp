@@ -146,4 +146,17 @@ inline void report_non_finite(std::span<std::int64_t const> counts, std::int64_t
   }
 }
 
+/// An exact cache of keys and values decodes the blocks that the network was made for.
+inline void check_same_blocks(int block, std::int64_t of_network, bool from_zero) {
+  constexpr auto where = "diffx::run";
+  require(of_network > 0 && block == of_network, where, "block of solver::decode", block,
+          "the network's block length " + text(static_cast<long long>(of_network)) +
+              ", for an exact cache of keys and values");
+  if (!from_zero) {
+    fail(
+        "diffx::run: align of solver::decode = after_prompt, must be from_zero for an exact cache "
+        "of keys and values: the network's blocks begin at position 0");
+  }
+}
+
 }  // namespace diffx::detail
