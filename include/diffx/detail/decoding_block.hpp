@@ -24,6 +24,13 @@ struct decoding_cursor {
   std::int32_t masked;   // positions that are masked now
 };
 
+/// What a rule is told of a sample: `n` masked positions of its block in `order`.
+DIFFX_HD inline decode::candidates candidates_of(decoding_cursor const& c, int n, int step,
+                                                 double weight, std::int32_t const* order,
+                                                 double const* values) noexcept {
+  return {n, c.initial, c.masked, c.last - c.first, step - c.since, weight, order, values};
+}
+
 /// Orders n positions by key, the largest first and the lower position first among equals.
 DIFFX_HD inline void sort_by_key(std::int32_t* order, int n, double const* key) noexcept {
   auto const after = [key](std::int32_t a, std::int32_t b) {  // a belongs behind b
@@ -198,9 +205,9 @@ struct commit_pass {
       if (static_cast<int>(x[p]) == mask) mine[n++] = p;
     }
     sort_by_key(mine, n, confidence + row);
-    decode::choice const chosen = last ? decode::choice{n}
-                                       : rule.chosen({n, c.initial, c.masked, c.last - c.first,
-                                                      step - c.since, weight, mine, value + row});
+    decode::choice const chosen =
+        last ? decode::choice{n}
+             : rule.chosen(candidates_of(c, n, step, weight, mine, value + row));
     for (int i = 0; i < n; ++i) {
       std::int32_t const p = mine[i];
       if (i >= chosen.surest && !(value[row + p] >= chosen.from)) continue;
@@ -374,10 +381,10 @@ class decoding_block
           0, 0, order_uniform(base::noise(), base::block(), x.first_sample + sample, p), p);
     }
     sort_by_key(mine, n, confidence_ + row);
-    decode::choice const chosen =
-        s.weight[2] != 0.0 ? decode::choice{n}
-                           : solver_.commit.chosen({n, c.initial, c.masked, s.key.step - c.since,
-                                                    s.weight[0], mine, value_ + row});
+    decode::choice const chosen = s.weight[2] != 0.0
+                                      ? decode::choice{n}
+                                      : solver_.commit.chosen(candidates_of(
+                                            c, n, s.key.step, s.weight[0], mine, value_ + row));
     return {mine, static_cast<std::size_t>(chosen.surest < n ? chosen.surest : n)};
   }
 
