@@ -6,6 +6,7 @@
 #include <diffx/step.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string_view>
 
@@ -17,14 +18,15 @@
 /// | `r.chosen(c)`     | how many of the surest candidates are committed, and from which value  |
 /// |                   | on any other one is, too                                               |
 ///
-/// Candidates are the masked positions of the current block. The last step of a run commits all.
+/// Candidates are the open positions of the current block: the masked ones, or under noise of other
+/// classes the ones that are not committed. The last step of a run commits all.
 namespace diffx::decode {
 
 /// The candidates of one sample, surest first.
 struct candidates {
-  int count;             // masked positions of the block
-  int initial;           // masked positions that the sample began with
-  int masked;            // masked positions that it has now, in all blocks
+  int count;             // open positions of the block
+  int initial;           // open positions that the sample began with
+  int open;              // open positions that it has now, in all blocks
   int block;             // positions of the block
   int step;              // calls of the block before this one
   double weight;         // of the rule, in this step
@@ -102,7 +104,7 @@ struct transfer {
   }
   DIFFX_HD choice chosen(candidates const& c) const noexcept {
     // A share that is an integer up to rounding is that integer.
-    return {static_cast<int>(c.masked * c.weight * (1.0 + 1e-12)), choice::never};
+    return {static_cast<int>(c.open * c.weight * (1.0 + 1e-12)), choice::never};
   }
 };
 
@@ -123,9 +125,9 @@ struct mask_ratio {
   DIFFX_HD choice chosen(candidates const& c) const noexcept {
     double const all = begun > 0.0 ? begun : c.initial;
     int keep = static_cast<int>(all * c.weight * (1.0 + 1e-12));
-    keep = keep > c.masked - 1 ? c.masked - 1 : keep;
+    keep = keep > c.open - 1 ? c.open - 1 : keep;
     keep = keep < 1 ? 1 : keep;
-    return {c.masked - keep, choice::never};
+    return {c.open - keep, choice::never};
   }
 };
 
@@ -145,8 +147,9 @@ struct threshold {
   DIFFX_HD choice chosen(candidates const&) const noexcept { return {1, tau}; }
 };
 
-/// The equal share of a block's masks as `evenly` has it; but all with a probability above tau if
-/// these are at least as many.
+/// The positions of a block in equal shares over `steps` calls, the larger shares first, whether
+/// they are open or not; but all with a probability above tau if these are at least as many.
+/// tau = 1 leaves the shares alone.
 struct dynamic {
   static constexpr std::string_view name = "decode::dynamic";
   static constexpr std::string_view source = "arXiv:2509.06949";
@@ -157,15 +160,45 @@ struct dynamic {
 
   void check(std::string_view where) const {
     detail::require(steps >= 1, where, "steps", steps, "at least 1: the calls of a block");
-    detail::require(tau > 0.0 && std::isfinite(tau), where, "tau", tau, "above 0");
+    detail::require(tau > 0.0 && std::isfinite(tau), where, "tau", tau, "above 0; 1 or more: off");
   }
   double weight(level const&, level const&) const noexcept { return 0.0; }
+
+  /// The share of call i of a block of `length` positions.
+  DIFFX_HD static int share(int length, int steps, int i) noexcept {
+    return length / steps + (i < length % steps ? 1 : 0);
+  }
   DIFFX_HD choice chosen(candidates const& c) const noexcept {
-    int const least = evenly{steps}.chosen(c).surest;
+    int const call = c.step < steps ? c.step : steps - 1;
+    int const least = share(c.block, steps, call);
     int sure = 0;
     for (int i = 0; i < c.count; ++i) sure += c.value(i) > tau ? 1 : 0;
     if (sure < least) return {least, choice::never};
-    return {0, ::nextafter(tau, 2.0 * tau + 1.0)};
+    return {0, above(tau)};
+  }
+  /// The least number above x.
+  DIFFX_HD static double above(double x) noexcept { return ::nextafter(x, 2.0 * x + 1.0); }
+};
+
+/// As many as it takes for ceil(B (i + 1) / S) of the B positions of a block to be committed after
+/// call i of S, and all with a probability above tau.
+struct pace {
+  static constexpr std::string_view name = "decode::pace";
+  static constexpr std::string_view source = "arXiv:2202.04200";
+  static constexpr bool counts_steps = true;
+  using value = probability;
+  int steps = 0;  // calls of a block
+  double tau = 0.95;
+
+  void check(std::string_view where) const {
+    detail::require(steps >= 1, where, "steps", steps, "at least 1: the calls of a block");
+    detail::require(tau > 0.0 && std::isfinite(tau), where, "tau", tau, "above 0; 1 or more: off");
+  }
+  double weight(level const&, level const&) const noexcept { return 0.0; }
+  DIFFX_HD choice chosen(candidates const& c) const noexcept {
+    std::int64_t const due = (static_cast<std::int64_t>(c.step + 1) * c.block + steps - 1) / steps;
+    std::int64_t const needed = due - (c.block - c.count);
+    return {needed > 0 ? static_cast<int>(needed) : 0, dynamic::above(tau)};
   }
 };
 

@@ -278,8 +278,9 @@ class categorical_block {
   bool input_ready() const noexcept { return false; }
   void restore(int, bool) noexcept { has_seen_ = false; }
   limit_law const& law() const noexcept { return law_; }
+  std::uint8_t const* fixed() const noexcept { return fixed_; }
 
- private:
+ protected:
   template <class Exec>
   void require_reachable() const {
     if (Exec::on_host || law_.cumulative == nullptr) return;
@@ -288,6 +289,7 @@ class categorical_block {
         "not reach; use process::uniform or process::absorbing there");
   }
 
+ private:
   template <class Exec>
   void forget(Exec const& exec, double keep, noise::key key) {
     require_reachable<Exec>();

@@ -15,20 +15,27 @@
 
 namespace diffx::detail {
 
-/// Where the decoding of one sample stands. `first` to `last` is the block being decoded.
+/// Where the decoding of one sample stands. `first` to `last` is the block being decoded; a
+/// position is open until a class is committed there.
 struct decoding_cursor {
   std::int32_t first, last;
   std::int32_t since;    // the step at which the block became the current one
-  std::int32_t origin;   // the first position that was masked at the start
-  std::int32_t initial;  // positions that were masked at the start
-  std::int32_t masked;   // positions that are masked now
+  std::int32_t origin;   // the first position that was open at the start
+  std::int32_t initial;  // positions that were open at the start
+  std::int32_t open;     // positions that are open now
+  std::int32_t edits;    // calls that the block has had with nothing open
+  std::int32_t active;   // 1: the next call is for this sample as well
 };
 
-/// What a rule is told of a sample: `n` masked positions of its block in `order`.
+/// What `committed` holds beside the step in which a position got its class.
+inline constexpr std::int32_t given_position = -1;
+inline constexpr std::int32_t open_position = std::numeric_limits<std::int32_t>::max();
+
+/// What a rule is told of a sample: `n` open positions of its block in `order`.
 DIFFX_HD inline decode::candidates candidates_of(decoding_cursor const& c, int n, int step,
                                                  double weight, std::int32_t const* order,
                                                  double const* values) noexcept {
-  return {n, c.initial, c.masked, c.last - c.first, step - c.since, weight, order, values};
+  return {n, c.initial, c.open, c.last - c.first, step - c.since, weight, order, values};
 }
 
 /// Orders n positions by key, the largest first and the lower position first among equals.
@@ -55,34 +62,34 @@ DIFFX_HD inline void sort_by_key(std::int32_t* order, int n, double const* key) 
   }
 }
 
-/// Finds the current block of every sample: the one that holds its first mask.
-template <class Code>
+/// Finds the current block of every sample: the one that holds its first open position.
 struct cursor_op {
-  Code const* state;
+  std::int32_t const* committed;
   std::int64_t positions;
-  int mask, length, step;  // length: of a block, 0: one block
+  int length, step, edit_calls;  // length: of a block, 0: one block
   bool from_origin, begins, all;
   decoding_cursor* cursor;
 
   DIFFX_HD void operator()(std::int64_t sample) const {
-    Code const* const x = state + sample * positions;
+    std::int32_t const* const mine = committed + sample * positions;
     decoding_cursor& c = cursor[sample];
     auto const end = static_cast<std::int32_t>(positions);
-    std::int32_t first = end, masked = 0, beyond = 0;  // beyond: behind the last mask
+    std::int32_t first = end, open = 0, beyond = 0;  // beyond: behind the last open position
     for (std::int32_t p = end; p-- > 0;) {
-      if (static_cast<int>(x[p]) != mask) continue;
-      if (masked == 0) beyond = p + 1;
+      if (mine[p] != open_position) continue;
+      if (open == 0) beyond = p + 1;
       first = p;
-      ++masked;
+      ++open;
     }
-    if (begins) {
-      c.origin = first;
-      c.initial = masked;
-      c.first = c.last = -1;
+    if (begins) c = {-1, -1, step, first, open, open, 0, 0};
+    c.open = open;
+    bool const is_block = c.first >= 0 && c.first < end;
+    if (is_block && (first < c.first || first >= c.last) && c.edits < edit_calls) {
+      c.active = 1;  // nothing is open here any more, but may be edited
+      return;
     }
-    c.masked = masked;
     std::int32_t from = 0, to = end;
-    if (masked == 0) {
+    if (open == 0) {
       from = end;
     } else if (length > 0) {
       std::int32_t const zero = from_origin ? c.origin : 0;
@@ -90,10 +97,50 @@ struct cursor_op {
       to = from + length < end ? from + length : end;
       if (all && beyond > to) to = end;
     }
+    c.active = open > 0 ? 1 : 0;
     if (from == c.first && to == c.last) return;
     c.first = from;
     c.last = to;
     c.since = step;
+    c.edits = 0;
+  }
+};
+
+/// Lets the next block begin where the first open position is then.
+struct restart_op {
+  decoding_cursor* cursor;
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    cursor[sample].first = cursor[sample].last = -1;
+  }
+};
+
+/// Notes which positions are given and which are to be decoded: the masks, or without masks all
+/// that are not fixed.
+template <class Code>
+struct given_op {
+  Code const* state;
+  int mask;
+  std::uint8_t const* fixed;
+  std::int32_t* committed;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    bool const is_fixed = fixed != nullptr && fixed[index] != 0;
+    bool const is_open = !is_fixed && (mask < 0 || static_cast<int>(state[index]) == mask);
+    committed[index] = is_open ? open_position : given_position;
+  }
+};
+
+/// Opens what noise has reached again.
+template <class Code>
+struct reopen_op {
+  Code const* state;
+  int mask;
+  std::int32_t* committed;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    bool const is_open =
+        mask < 0 ? committed[index] != given_position : static_cast<int>(state[index]) == mask;
+    if (is_open) committed[index] = open_position;
   }
 };
 
@@ -106,18 +153,20 @@ DIFFX_HD double order_uniform(Noise const& noise, int block, std::int64_t sample
   return unit_uniform(w.word[0], w.word[1]);
 }
 
-/// Proposes a class for every masked position of the current blocks, with how sure it is.
+/// Proposes a class for every open position of the current blocks, with how sure it is; for the
+/// committed ones as well if they may be edited.
 template <class Code, class T, int G, class Confidence, class Value, class Noise>
 struct propose_pass {
-  Code const* state;
   std::int64_t positions, first_sample;
   int width, mask;
   T const* source[G];
   T weight[G];
   decode::proposal shape;
   bool as_shaped;            // confidence is read from the shaped row
+  bool edits;                // committed positions are read, too
   double order_temperature;  // of the Gumbel noise on the confidence
   decoding_cursor const* cursor;
+  std::int32_t const* committed;
   noise::key key;
   Noise noise;
   Code* proposed;
@@ -127,7 +176,8 @@ struct propose_pass {
   DIFFX_HD void operator()(std::int64_t index) const {
     std::int64_t const sample = index / positions, position = index - sample * positions;
     decoding_cursor const& c = cursor[sample];
-    if (position < c.first || position >= c.last || static_cast<int>(state[index]) != mask) return;
+    if (c.active == 0 || position < c.first || position >= c.last) return;
+    if (committed[index] != open_position && !(edits && committed[index] >= 0)) return;
     class_row<T, G> row;
     for (int g = 0; g < G; ++g) {
       row.source[g] = source[g] + index * width;
@@ -151,23 +201,22 @@ struct propose_pass {
       for (int g = 0; g < G; ++g) row.weight[g] = weight[g];
       row.template scan<Confidence::reads>();
     }
-    double sure =
-        Confidence::of(row, k, uniform_of<Confidence>(words, w, sample, position), position);
+    double sure = Confidence::of(row, k, uniform_of<Confidence>(w, sample, position), position);
     if (order_temperature > 0.0) {
       auto const more = words(1);
       sure += order_temperature * gumbel(unit_uniform(more.word[0], more.word[1]));
     }
     confidence[index] = sure;
     if constexpr (Value::reads != Confidence::reads) row.template scan<Value::reads>();
-    value[index] = Value::of(row, k, uniform_of<Value>(words, w, sample, position), position);
+    value[index] = Value::of(row, k, uniform_of<Value>(w, sample, position), position);
   }
 
  private:
   DIFFX_HD static double gumbel(double u) noexcept { return -std::log(-std::log(u)); }
 
   template <class C>
-  DIFFX_HD double uniform_of(position_words<Noise> const&, random::words4 const& w,
-                             std::int64_t sample, std::int64_t position) const {
+  DIFFX_HD double uniform_of(random::words4 const& w, std::int64_t sample,
+                             std::int64_t position) const {
     if constexpr (C::draws_anew) {
       return unit_uniform(w.word[2], w.word[3]);
     } else if constexpr (C::reads_row) {
@@ -179,15 +228,18 @@ struct propose_pass {
 };
 
 /// Commits the proposals that the rule chooses, sample by sample.
-template <class Code, class Commit>
+template <class Code, class Commit, class Noise>
 struct commit_pass {
   Code* state;
-  std::int64_t positions;
-  int mask, end_of_text, step;
-  double weight;
-  bool last;
+  std::int64_t positions, first_sample;
+  limit_law law;
+  int end_of_text;
+  double weight, edit_above;
+  bool last, revises;
   Commit rule;
-  decoding_cursor const* cursor;
+  noise::key key;
+  Noise noise;
+  decoding_cursor* cursor;
   Code const* proposed;
   double const* confidence;
   double const* value;
@@ -195,68 +247,55 @@ struct commit_pass {
   std::int32_t* committed;
 
   DIFFX_HD void operator()(std::int64_t sample) const {
+    decoding_cursor& c = cursor[sample];
+    if (c.active == 0) return;
     std::int64_t const row = sample * positions;
-    decoding_cursor const& c = cursor[sample];
-    if (c.masked == 0) return;
     Code* const x = state + row;
     std::int32_t* const mine = order + row;
+    std::int32_t* const when = committed + row;
     int n = 0;
     for (std::int32_t p = c.first; p < c.last; ++p) {
-      if (static_cast<int>(x[p]) == mask) mine[n++] = p;
+      if (when[p] == open_position) {
+        mine[n++] = p;
+      } else if (edit_above < 1.0 && when[p] >= 0 && value[row + p] > edit_above &&
+                 proposed[row + p] != x[p]) {
+        x[p] = proposed[row + p];
+        when[p] = key.step;
+      }
     }
+    if (n == 0) ++c.edits;
     sort_by_key(mine, n, confidence + row);
     decode::choice const chosen =
         last ? decode::choice{n}
-             : rule.chosen(candidates_of(c, n, step, weight, mine, value + row));
+             : rule.chosen(candidates_of(c, n, key.step, weight, mine, value + row));
     for (int i = 0; i < n; ++i) {
       std::int32_t const p = mine[i];
-      if (i >= chosen.surest && !(value[row + p] >= chosen.from)) continue;
-      x[p] = proposed[row + p];
-      committed[row + p] = step;
-    }
-    if (end_of_text < 0) return;
-    // Once no mask is before an end of text, the text is complete: the rest ends as well.
-    for (std::int32_t p = 0; p < static_cast<std::int32_t>(positions); ++p) {
-      int const k = static_cast<int>(x[p]);
-      if (k == mask) return;
-      if (k != end_of_text || p < c.origin) continue;
-      for (std::int32_t q = p + 1; q < static_cast<std::int32_t>(positions); ++q) {
-        if (static_cast<int>(x[q]) != mask) continue;
-        x[q] = static_cast<Code>(end_of_text);
-        committed[row + q] = step;
+      if (i < chosen.surest || value[row + p] >= chosen.from) {
+        x[p] = proposed[row + p];
+        if (last || !revises) when[p] = key.step;
+      } else if (law.mask < 0) {
+        // Noise of other classes: what is not committed is drawn from it anew.
+        auto const w = position_words<Noise>{&noise, key, first_sample + sample, p}(1);
+        x[p] = static_cast<Code>(law.draw(unit_uniform(w.word[2], w.word[3])));
       }
-      return;
     }
+    if (end_of_text >= 0) end_text(c, x, when);
   }
-};
 
-/// Notes which positions are given and which are to be decoded.
-template <class Code>
-struct given_op {
-  Code const* state;
-  int mask;
-  std::int32_t* committed;
-  static constexpr std::int32_t given = -1;
-  static constexpr std::int32_t open = std::numeric_limits<std::int32_t>::max();
-
-  DIFFX_HD void operator()(std::int64_t index) const {
-    committed[index] = static_cast<int>(state[index]) == mask ? open : given;
-  }
-};
-
-/// Opens what noise has masked again.
-template <class Code>
-struct reopen_op : given_op<Code> {
-  DIFFX_HD void operator()(std::int64_t index) const {
-    if (static_cast<int>(this->state[index]) == this->mask) this->committed[index] = this->open;
-  }
-};
-
-/// Lets the next block begin where the first mask is now.
-struct restart_op {
-  decoding_cursor* cursor;
-  DIFFX_HD void operator()(std::int64_t sample) const {
-    cursor[sample].first = cursor[sample].last = -1;
+ private:
+  /// Once nothing before an end of text is open, the text is complete: the rest ends as well.
+  DIFFX_HD void end_text(decoding_cursor const& c, Code* x, std::int32_t* when) const {
+    auto const end = static_cast<std::int32_t>(positions);
+    std::int32_t p = 0;
+    for (;; ++p) {
+      if (p == end || when[p] == open_position) return;
+      if (p >= c.origin && static_cast<int>(x[p]) == end_of_text) break;
+    }
+    for (++p; p < end; ++p) {
+      if (when[p] != open_position) continue;
+      x[p] = static_cast<Code>(end_of_text);
+      when[p] = key.step;
+    }
   }
 };
 
@@ -281,7 +320,8 @@ class decoding_block
         static_cast<std::int64_t>(2 * sizeof(double) + 2 * sizeof(std::int32_t) + sizeof(Code));
     return aligned_bytes(base::workspace_bytes(process, batch, positions)) +
            checked_product(batch, static_cast<std::int64_t>(sizeof(decoding_cursor)), "cursors") +
-           checked_product(batch * positions, position, "workspace of a decoder") + 64;
+           checked_product(batch * positions, position, "workspace of a decoder") +
+           workspace_alignment;
   }
 
   decoding_block(batch_view<Code> x, std::byte* workspace, Process const& process,
@@ -290,7 +330,7 @@ class decoding_block
       : base(x, workspace, process, prediction, guidance, solver, noise, block), solver_(solver) {
     solver_.check();
     require(x.features < std::numeric_limits<std::int32_t>::max(), Solver::name, "positions",
-            static_cast<long long>(x.features), "below 2^31");
+            static_cast<long long>(x.features), "below 2^31 - 1");
     std::byte* p = workspace + aligned_bytes(base::workspace_bytes(process, x.batch, x.features));
     auto const take = [&]<class V>(V*& out, std::int64_t n) {
       auto const at = reinterpret_cast<std::uintptr_t>(p);
@@ -318,40 +358,72 @@ class decoding_block
     auto const x = base::x();
     auto const law = base::law();
     auto const mixed = base::mix(m);
+    base::template require_reachable<Exec>();
     propose_pass<Code, logit_type, branches, confidence_type, typename commit_type::value, Noise>
-        propose{x.data,  x.features, x.first_sample,  law.classes,       law.mask,
-                {},      {},         solver_.propose, solver_.as_shaped, s.weight[1],
-                cursor_, s.key,      base::noise(),   proposed_,         confidence_,
-                value_};
+        propose{};
+    propose.positions = x.features;
+    propose.first_sample = x.first_sample;
+    propose.width = law.classes;
+    propose.mask = law.mask;
     for (int g = 0; g < branches; ++g) {
       propose.source[g] = mixed.source[g];
       propose.weight[g] = mixed.weight[g];
     }
+    propose.shape = solver_.propose;
+    propose.shape.temperature = s.weight[3];
+    propose.as_shaped = solver_.as_shaped;
+    propose.edits = solver_.edits();
+    propose.order_temperature = s.weight[1];
+    propose.cursor = cursor_;
+    propose.committed = committed_;
+    propose.key = s.key;
     propose.key.block = base::block();
+    propose.noise = base::noise();
+    propose.proposed = proposed_;
+    propose.confidence = confidence_;
+    propose.value = value_;
     exec.for_each_sample(x.size(), propose);
-    exec.for_each_sample(x.batch, commit_pass<Code, commit_type>{
-                                      x.data, x.features, law.mask, solver_.end_of_text, s.key.step,
-                                      s.weight[0], s.weight[2] != 0.0, solver_.commit, cursor_,
-                                      proposed_, confidence_, value_, order_, committed_});
+
+    commit_pass<Code, commit_type, Noise> commit{};
+    commit.state = x.data;
+    commit.positions = x.features;
+    commit.first_sample = x.first_sample;
+    commit.law = law;
+    commit.end_of_text = solver_.end_of_text;
+    commit.weight = s.weight[0];
+    commit.edit_above = solver_.edit_above;
+    commit.last = s.weight[2] != 0.0;
+    commit.revises = solver_.revises;
+    commit.rule = solver_.commit;
+    commit.key = propose.key;
+    commit.noise = base::noise();
+    commit.cursor = cursor_;
+    commit.proposed = proposed_;
+    commit.confidence = confidence_;
+    commit.value = value_;
+    commit.order = order_;
+    commit.committed = committed_;
+    exec.for_each_sample(x.batch, commit);
   }
 
   /// The state is there: from now on it is known what is given and what is to be decoded.
   template <class Exec>
   void begin(Exec const& exec, int first, int end) {
     auto const x = base::x();
-    mark_given(exec);
+    exec.for_each_sample(x.size(),
+                         given_op<Code>{x.data, base::law().mask, base::fixed(), committed_});
     find_blocks(exec, first, false, true);
     if constexpr (Exec::on_host && commit_type::counts_steps) {
       for (std::int64_t i = 0; i < x.batch; ++i) {
         std::int64_t const zero = from_origin() ? cursor_[i].origin : 0;
         std::int64_t const blocks =
             solver_.block > 0 ? (x.features - zero + solver_.block - 1) / solver_.block : 1;
-        std::int64_t const steps = blocks * solver_.commit.steps;
-        require(cursor_[i].masked == 0 || steps <= end - first, Solver::name, "steps of the grid",
+        std::int64_t const steps = blocks * (solver_.commit.steps + solver_.edit_calls);
+        require(cursor_[i].open == 0 || steps <= end - first, Solver::name, "steps of the grid",
                 end - first,
                 "at least " + text(static_cast<long long>(steps)) + ": " +
                     text(static_cast<long long>(blocks)) + " blocks of " +
-                    text(solver_.commit.steps) + " calls");
+                    text(solver_.commit.steps + solver_.edit_calls) + " calls");
       }
     }
   }
@@ -361,7 +433,8 @@ class decoding_block
   void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
     base::add_noise(exec, now, then, key);
     auto const x = base::x();
-    exec.for_each_sample(x.size(), reopen_op<Code>{{x.data, base::law().mask, committed_}});
+    exec.for_each_sample(x.batch, restart_op{cursor_});
+    exec.for_each_sample(x.size(), reopen_op<Code>{x.data, base::law().mask, committed_});
   }
 
   /// The positions that the next evaluation will commit in a sample, if that is known before it.
@@ -375,7 +448,7 @@ class decoding_block
     std::int32_t* const mine = order_ + row;
     int n = 0;
     for (std::int32_t p = c.first; p < c.last; ++p) {
-      if (static_cast<int>(x.data[row + p]) != base::law().mask) continue;
+      if (committed_[row + p] != open_position) continue;
       mine[n++] = p;
       confidence_[row + p] = confidence_type::of(
           0, 0, order_uniform(base::noise(), base::block(), x.first_sample + sample, p), p);
@@ -388,7 +461,7 @@ class decoding_block
     return {mine, static_cast<std::size_t>(chosen.surest < n ? chosen.surest : n)};
   }
 
-  /// The step in which every position got its class; -1: given, the largest integer: masked.
+  /// The step in which every position got its class; given_position or open_position.
   batch_view<std::int32_t const> committed() const noexcept {
     auto const x = base::x();
     return {committed_, x.batch, x.features, x.first_sample};
@@ -408,20 +481,14 @@ class decoding_block
   bool from_origin() const noexcept { return solver_.align == decode::align::after_prompt; }
 
   template <class Exec>
-  void mark_given(Exec const& exec) {
-    auto const x = base::x();
-    exec.for_each_sample(x.size(), given_op<Code>{x.data, base::law().mask, committed_});
-  }
-
-  template <class Exec>
   bool find_blocks(Exec const& exec, int step, bool last, bool begins) {
     auto const x = base::x();
     exec.for_each_sample(x.batch,
-                         cursor_op<Code>{x.data, x.features, base::law().mask, solver_.block, step,
-                                         from_origin(), begins, last, cursor_});
+                         cursor_op{committed_, x.features, solver_.block, step, solver_.edit_calls,
+                                   from_origin(), begins, last, cursor_});
     if constexpr (Exec::on_host) {
       for (std::int64_t i = 0; i < x.batch; ++i) {
-        if (cursor_[i].masked > 0) return true;
+        if (cursor_[i].active != 0) return true;
       }
       return false;
     } else {

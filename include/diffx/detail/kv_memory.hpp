@@ -54,7 +54,7 @@ class kv_memory {
       auto const at = static_cast<std::size_t>(i * positions_);
       auto const c = block.cursors()[static_cast<std::size_t>(i)];
       std::span<kv::role> const out(roles_.data() + at, static_cast<std::size_t>(positions_));
-      if (c.masked == 0) {
+      if (c.active == 0) {
         std::fill(out.begin(), out.end(), kv::role{0});
         continue;
       }
