@@ -6,7 +6,9 @@ namespace conformance {
 namespace {
 
 constexpr entry_file files[] = {
-    {"", nullptr},
+    {"block_refine", refine_entry},
+    {"block_refine_static", refine_entry},
+    {"entropy_bound", refine_entry},
 };
 
 }  // namespace
