@@ -6,11 +6,11 @@
 // four-word runs of a text occur in it before; bits per character by the masked network itself, as
 // the likelihood bound of the text without its prompt.
 
+#include <diffx/analysis/masked_likelihood.hpp>
 #include <diffx/exec/threads.hpp>
 #include <diffx/grid/time.hpp>
 
 #include "../decoders.hpp"
-#include "../timed.hpp"
 #include "plot.hpp"
 #include <algorithm>
 #include <cctype>
@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <fstream>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -65,51 +66,6 @@ std::string read_file(std::string const& path) {
   return all.str();
 }
 
-/// A bound on the bits per character of the text after its prompt: with l of the n characters
-/// masked, l uniform in 1 ... n, n / l times the bits of the masked ones, on average.
-double bound_of(net::transformer const& judge, std::vector<std::uint8_t> const& text, int draws,
-                std::uint64_t seed) {
-  constexpr int n = length - prompt_length;
-  exec::threads const exec;
-  std::vector<std::uint8_t> x(text.size() * static_cast<std::size_t>(draws));
-  std::vector<int> masked(static_cast<std::size_t>(draws));
-  for (int d = 0; d < draws; ++d) {
-    std::copy(text.begin(), text.end(), x.begin() + d * length);
-    // A stratum for each draw, and the positions by their uniforms.
-    noise::counted const source{seed};
-    std::vector<std::pair<double, int>> order;
-    for (int i = 0; i < n; ++i) {
-      auto const w = source.words({0, 0, 0, 0.0, 0.0}, d, i);
-      order.push_back({detail::unit_uniform(w.word[0], w.word[1]), prompt_length + i});
-    }
-    std::sort(order.begin(), order.end());
-    int const l = 1 + (2 * d + 1) * n / (2 * draws);
-    masked[static_cast<std::size_t>(d)] = std::min(l, n);
-    for (int i = 0; i < std::min(l, n); ++i) {
-      x[static_cast<std::size_t>(d * length + order[static_cast<std::size_t>(i)].second)] =
-          example::mask;
-    }
-  }
-  std::vector<float> logits(x.size() * example::classes);
-  judge(exec, batch_view<std::uint8_t const>{x.data(), draws, length},
-        query{0, 0, 0, example::masks().at(0.5), example::masks().at(0.0)},
-        batch_view<float>{logits.data(), draws, length * example::classes});
-  double bits = 0.0;
-  for (int d = 0; d < draws; ++d) {
-    double sum = 0.0;
-    for (int p = 0; p < length; ++p) {
-      auto const at = static_cast<std::size_t>(d * length + p);
-      if (x[at] != example::mask) continue;
-      detail::class_row<float, 1> row{
-          {logits.data() + at * example::classes}, {1.0f}, example::classes, example::mask};
-      row.scan();
-      sum -= row.log_probability(text[static_cast<std::size_t>(p)]) / std::log(2.0);
-    }
-    bits += sum / masked[static_cast<std::size_t>(d)];
-  }
-  return bits / draws;
-}
-
 struct score {
   double calls = 0.0, valid = 0.0, repeated = 0.0, bits = 0.0;
 };
@@ -140,17 +96,25 @@ struct study {
         });
     if (!found) detail::fail("unknown decoder " + decoder);
     for (std::int64_t i = 0; i < batch; ++i) {
-      std::vector<std::uint8_t> const text(x.begin() + i * length, x.begin() + (i + 1) * length);
-      std::string const written(text.begin() + prompt_length, text.end());
+      std::string const written(x.begin() + i * length + prompt_length,
+                                x.begin() + (i + 1) * length);
       auto const words = words_of(written);
       double valid = 0.0;
       for (auto const& w : words) valid += known.count(w) != 0 ? 1.0 : 0.0;
       s.valid += words.empty() ? 0.0 : valid / static_cast<double>(words.size());
       s.repeated += repetition(words);
-      s.bits += bound_of(nets.masked(), text, 16, static_cast<std::uint64_t>(i));
     }
+    analysis::nelbo_options how;
+    how.draws = 16;
+    how.given = std::span(fixed).first(static_cast<std::size_t>(length));
+    // A text that holds a mask, as random letters may, has no likelihood under the masked network.
+    std::replace(x.begin(), x.end(), std::uint8_t{example::mask}, std::uint8_t{'~'});
+    auto const bound =
+        analysis::masked_nelbo(exec, example::masks(), nets.masked(),
+                               batch_view<std::uint8_t const>{x.data(), batch, length}, how);
+    s.bits = bound.batch_mean / std::log(2.0) / (length - prompt_length);
     auto const n = static_cast<double>(batch);
-    return {s.calls, s.valid / n, s.repeated / n, s.bits / n};
+    return {s.calls, s.valid / n, s.repeated / n, s.bits};
   }
 };
 
