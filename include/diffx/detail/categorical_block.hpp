@@ -110,13 +110,20 @@ struct check_classes_op {
   Code const* state;
   std::int64_t positions, first_sample;
   limit_law law;
+  std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
     auto const code = static_cast<std::int64_t>(state[index]);
-    if ((code >= 0 && code < law.classes) || (law.mask >= 0 && code == law.mask)) return;
+    bool const is_mask = law.mask >= 0 && code == law.mask;
+    bool const is_kept = fixed != nullptr && fixed[index] != 0;
     std::int64_t const sample = index / positions;
-    fail_at("the state holds what is no class of the process", first_sample + sample,
-            index - sample * positions, -1);
+    if (is_mask && is_kept) {
+      fail_at("options.fixed keeps the mask, which is no data,", first_sample + sample,
+              index - sample * positions, -1);
+    } else if (!is_mask && !(code >= 0 && code < law.classes)) {
+      fail_at("the state holds what is no class of the process", first_sample + sample,
+              index - sample * positions, -1);
+    }
   }
 };
 
@@ -247,6 +254,7 @@ class categorical_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const&, noise::key key) {
     forget(exec, 0.0, key);
+    if (fixed_ != nullptr) check(exec);
   }
 
   /// Draws from q(x_then | x_now).
@@ -266,8 +274,8 @@ class categorical_block {
   /// What the caller gave as a state.
   template <class Exec>
   void check(Exec const& exec) const {
-    exec.for_each_sample(x_.size(),
-                         check_classes_op<Code>{x_.data, x_.features, x_.first_sample, law_});
+    exec.for_each_sample(
+        x_.size(), check_classes_op<Code>{x_.data, x_.features, x_.first_sample, law_, fixed_});
   }
 
   template <class F>

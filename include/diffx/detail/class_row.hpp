@@ -32,9 +32,8 @@ enum class row_measure { none, margin, entropy };
 /// kept are kept.
 template <class T, int G>
 class class_row {
-  static constexpr T nothing = -std::numeric_limits<T>::infinity();
-
  public:
+  static constexpr T nothing = -std::numeric_limits<T>::infinity();
   static constexpr int tile = 256;
   static constexpr int max_tiles = 1024;
 

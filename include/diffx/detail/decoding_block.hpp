@@ -84,7 +84,7 @@ struct cursor_op {
     if (begins) c = {-1, -1, step, first, open, open, 0, 0};
     c.open = open;
     bool const is_block = c.first >= 0 && c.first < end;
-    if (is_block && (first < c.first || first >= c.last) && c.edits < edit_calls) {
+    if (is_block && !all && (first < c.first || first >= c.last) && c.edits < edit_calls) {
       c.active = 1;  // nothing is open here any more, but may be edited
       return;
     }
@@ -197,7 +197,7 @@ struct propose_pass {
         shape.temperature > 0.0 ? row.draw(unit_uniform(w.word[0], w.word[1])) : row.likeliest();
     proposed[index] = static_cast<Code>(k);
     if (!as_shaped && (shape.filters() || shape.scale() != 1.0)) {
-      row.least = -std::numeric_limits<T>::infinity();
+      row.least = row.nothing;
       for (int g = 0; g < G; ++g) row.weight[g] = weight[g];
       row.template scan<Confidence::reads>();
     }
@@ -413,6 +413,7 @@ class decoding_block
     exec.for_each_sample(x.size(),
                          given_op<Code>{x.data, base::law().mask, base::fixed(), committed_});
     find_blocks(exec, first, false, true);
+    has_begun_ = true;
     if constexpr (Exec::on_host && commit_type::counts_steps) {
       for (std::int64_t i = 0; i < x.batch; ++i) {
         std::int64_t const zero = from_origin() ? cursor_[i].origin : 0;
@@ -432,6 +433,7 @@ class decoding_block
   template <class Exec>
   void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
     base::add_noise(exec, now, then, key);
+    if (!has_begun_) return;
     auto const x = base::x();
     exec.for_each_sample(x.batch, restart_op{cursor_});
     exec.for_each_sample(x.size(), reopen_op<Code>{x.data, base::law().mask, committed_});
@@ -503,6 +505,7 @@ class decoding_block
   std::int32_t* order_;
   std::int32_t* committed_;
   Code* proposed_;
+  bool has_begun_ = false;
 };
 
 }  // namespace diffx::detail
