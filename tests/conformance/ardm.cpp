@@ -51,9 +51,8 @@ void policy_dp(json const& e, report& r) {
     diffx::grid::ardm_policy const other(static_cast<int>(losses.size()),
                                          want.at("policy").get<std::vector<int>>());
     r.near(diffx::grid::ardm_cost(losses, other), cost, size, "cost of the policy of " + name);
-    bool const is_tie = other.calls() == budget &&
-                        diffx::grid::ardm_cost(losses, other) ==
-                            diffx::grid::ardm_cost(losses, got.policy);
+    bool const is_tie = other.calls() == budget && diffx::grid::ardm_cost(losses, other) ==
+                                                       diffx::grid::ardm_cost(losses, got.policy);
     same_policy(is_tie ? other.starts() : got.policy.starts(), want.at("policy"),
                 "policy of budget " + name, r);
   }
@@ -61,8 +60,7 @@ void policy_dp(json const& e, report& r) {
 
 void naive_policy(json const& e, report& r) {
   refuse_unread(e, {"op", "source", "steps", "budget", "policy"}, r);
-  auto const got =
-      diffx::grid::ardm_naive(e.at("steps").get<int>(), e.at("budget").get<int>());
+  auto const got = diffx::grid::ardm_naive(e.at("steps").get<int>(), e.at("budget").get<int>());
   same_policy(got.starts(), e.at("policy"), "policy", r);
 }
 
@@ -79,8 +77,7 @@ void upscale_stages(json const& e, report& r) {
       past.push_back(static_cast<double>(u.past(v, stage)));
       future.push_back(static_cast<double>(u.future(v, stage)));
       digit.push_back(u.digit(v, stage));
-      next.push_back(
-          static_cast<double>(u.next(u.past(v, stage), u.digit(v, stage), stage)));
+      next.push_back(static_cast<double>(u.next(u.past(v, stage), u.digit(v, stage), stage)));
     }
     std::string const at = "stage " + std::to_string(stage) + " ";
     r.list(past, want.at("past"), 0.0, at + "past");

@@ -48,7 +48,7 @@ losses exact_losses(std::uint64_t seed, int positions) {
   losses out;
   for (int t = 0; t < positions; ++t) {
     auto const w = diffx::random::philox4x32({{static_cast<std::uint32_t>(t), 0, 0, 0}},
-                                      diffx::random::key_from_seed(seed));
+                                             diffx::random::key_from_seed(seed));
     out.push_back(static_cast<double>(w.word[0] % 12) * 0.25);
   }
   return out;
@@ -151,9 +151,7 @@ TEST_CASE("policies and losses: what is wrong is named with its index") {
   CHECK(test::says(policy(4, {0, 2, 2}), where, "starts[2]", "2", "above the start before it, 2"));
   CHECK(test::says(policy(4, {0, 3, 1}), where, "starts[2]", "1", "above the start before it, 3"));
   CHECK(test::says(policy(4, {0, 4}), where, "starts[1]", "4", "below the number of positions, 4"));
-  auto const naive = [](int p, int b) {
-    return test::message_of([&] { grid::ardm_naive(p, b); });
-  };
+  auto const naive = [](int p, int b) { return test::message_of([&] { grid::ardm_naive(p, b); }); };
   CHECK(test::says(naive(0, 1), "diffx::grid::ardm_naive", "positions", "0", "at least 1"));
   CHECK(test::says(naive(3, 0), "diffx::grid::ardm_naive", "budget", "0", "in [1, 3]"));
   CHECK(test::says(naive(3, 4), "diffx::grid::ardm_naive", "budget", "4", "in [1, 3]"));
@@ -167,7 +165,9 @@ TEST_CASE("policies and losses: what is wrong is named with its index") {
   CHECK(test::says(dp({HUGE_VAL}, 1), plan, "losses[0]", "inf", "finite and at least 0"));
   CHECK(test::says(dp({1, 1}, 0), plan, "budget", "0", "in [1, 2]"));
   CHECK(test::says(dp({1, 1}, 3), plan, "budget", "3", "in [1, 2]"));
-  CHECK(test::says(test::message_of([] { grid::ardm_costs(losses{1, 1}, 3); }),
+  CHECK(test::says(test::message_of([] {
+                     grid::ardm_costs(losses{1, 1}, 3);
+                   }),
                    "diffx::grid::ardm_costs", "budget", "3", "in [1, 2]"));
   CHECK(test::says(test::message_of([] {
                      grid::ardm_cost(losses{1, 1}, grid::ardm_policy(3, {0}));

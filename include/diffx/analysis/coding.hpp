@@ -27,9 +27,9 @@ namespace diffx::analysis {
 
 /// What a code says of itself.
 struct code_header {
-  int bits = 24;     // a call's probabilities are multiples of 2^-bits
-  int classes = 0;   // of the process: logits of a position
-  int mask = 0;      // of the process
+  int bits = 24;    // a call's probabilities are multiples of 2^-bits
+  int classes = 0;  // of the process: logits of a position
+  int mask = 0;     // of the process
   std::int64_t batch = 0;
   std::int64_t first_sample = 0;
   std::variant<decode::raster_order, decode::random_order, decode::fixed_order> order{};
@@ -174,8 +174,9 @@ template <class T>
 void widths_at(std::string_view where, std::span<T const> row, int mask, int bits,
                std::span<std::uint32_t> out, std::int64_t sample, std::int64_t position) {
   if (analysis::slot_widths(row, mask, bits, out)) return;
-  fail(std::string(where) + ": the logits are no distribution (NaN, +inf, or -inf alone) at sample " +
-       text(sample) + ", position " + text(position));
+  fail(std::string(where) +
+       ": the logits are no distribution (NaN, +inf, or -inf alone) at sample " + text(sample) +
+       ", position " + text(position));
 }
 
 }  // namespace diffx::detail
@@ -231,17 +232,16 @@ std::vector<std::uint8_t> encode_sequences(Exec const& exec, Process const& proc
   symbols.reserve(static_cast<std::size_t>(x.size()));
   std::vector<std::uint32_t> widths(static_cast<std::size_t>(law.classes));
   std::vector<token> canvas(static_cast<std::size_t>(x.size()));
-  detail::masked_calls(
-      exec, process, denoiser,
-      batch_view<token>{canvas.data(), x.batch, x.features, x.first_sample},
-      detail::generation_orders(order, x.batch, x.features, x.first_sample), policy,
-      [&](std::int64_t sample, std::int64_t position, auto row) {
-        detail::widths_at(where, row, law.mask, bits, std::span(widths), x.first_sample + sample,
-                          position);
-        token const now = x.row(sample)[position];
-        symbols.push_back(slots_of(widths, static_cast<int>(now)));
-        return now;
-      });
+  detail::masked_calls(exec, process, denoiser,
+                       batch_view<token>{canvas.data(), x.batch, x.features, x.first_sample},
+                       detail::generation_orders(order, x.batch, x.features, x.first_sample),
+                       policy, [&](std::int64_t sample, std::int64_t position, auto row) {
+                         detail::widths_at(where, row, law.mask, bits, std::span(widths),
+                                           x.first_sample + sample, position);
+                         token const now = x.row(sample)[position];
+                         symbols.push_back(slots_of(widths, static_cast<int>(now)));
+                         return now;
+                       });
 
   std::vector<std::uint8_t> out;
   detail::put_header(out, {bits, law.classes, law.mask, x.batch, x.first_sample, order, policy});

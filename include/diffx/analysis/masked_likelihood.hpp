@@ -41,9 +41,8 @@ void order_loss(Exec const& exec, Process const& process, Denoiser const& denois
   detail::require(static_cast<std::int64_t>(out.size()) == x.size(), where, "out.size()",
                   static_cast<long long>(out.size()), "batch x positions");
   decode::require_positions(order, x.features, where);
-  detail::require_tokens(process, batch_view<token const>{x.data, x.batch, x.features,
-                                                          x.first_sample},
-                         where);
+  detail::require_tokens(
+      process, batch_view<token const>{x.data, x.batch, x.features, x.first_sample}, where);
   int const mask = process.limit().mask;
   std::vector<token> canvas(out.size());
   detail::masked_calls(exec, process, denoiser,
@@ -88,21 +87,21 @@ enum class masking {
 };
 
 struct nelbo_options {
-  int draws = 64;                       // network calls
-  noise::counted noise{};               // of the draws
+  int draws = 64;          // network calls
+  noise::counted noise{};  // of the draws
   masking how = masking::counted;
-  bool common = false;                  // true: all rows share their draws, to compare candidates
-  std::span<std::uint8_t const> given;  // [positions], not 0: a prompt, never masked, not scored
+  bool common = false;                    // true: all rows share their draws, to compare candidates
+  std::span<std::uint8_t const> given{};  // [positions], not 0: a prompt, never masked or scored
 };
 
 /// A bound on the -log-likelihood of every sequence, unbiasedly estimated with `draws` calls:
 ///
 ///     E over l ~ U{1 ... L} and l random positions of (L / l) sum over them of -log p(x_i | rest)
 ///
-/// With t = L - l known positions this is the order-agnostic form, weight L / (L - t). For a network
-/// whose conditionals all belong to one law, the bound is that law's -log-likelihood on average
-/// over the data. With `given` it is the bound on the rest given those; candidate answers to one
-/// prompt are compared with `common`.
+/// With t = L - l known positions this is the order-agnostic form, weight L / (L - t). For a
+/// network whose conditionals all belong to one law, the bound is that law's -log-likelihood on
+/// average over the data. With `given` it is the bound on the rest given those; candidate answers
+/// to one prompt are compared with `common`.
 ///
 /// Every call masks equally many positions of each row, which the level that the network is told
 /// says. Standard errors are of the draws alone, and a little too large, since strata are ignored.
@@ -111,7 +110,8 @@ struct nelbo_options {
 ///           arXiv:2110.02037, eq. 4; Sahoo et al. 2024, arXiv:2406.07524 (coins).
 /// Shapes    x [batch, positions].
 /// Requires  absorbing noise; host memory.
-/// Errors    draws < 1, `given` of another size or without a free position, a token that is no data:
+/// Errors    draws < 1, `given` of another size or without a free position, a token that is no
+/// data:
 ///           throws diffx::error.
 template <class Exec, class Process, class Denoiser, class Code>
 likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoiser const& denoiser,
@@ -132,9 +132,8 @@ likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoi
   }
   auto const free_count = static_cast<int>(free_positions.size());
   detail::require(free_count >= 1, where, "positions to score", free_count, "at least 1");
-  detail::require_tokens(process, batch_view<token const>{x.data, x.batch, x.features,
-                                                          x.first_sample},
-                         where);
+  detail::require_tokens(
+      process, batch_view<token const>{x.data, x.batch, x.features, x.first_sample}, where);
   auto const law = process.limit();
   auto const width = static_cast<std::size_t>(law.classes);
   level const start = process.at(1.0);
@@ -233,11 +232,11 @@ std::vector<double> step_losses(Exec const& exec, Process const& process, Denois
   detail::require(x.features >= 1, where, "positions", static_cast<long long>(x.features),
                   "at least 1");
   decode::require_positions(order, x.features, where);
-  detail::require_tokens(process, batch_view<token const>{x.data, x.batch, x.features,
-                                                          x.first_sample},
-                         where);
+  detail::require_tokens(
+      process, batch_view<token const>{x.data, x.batch, x.features, x.first_sample}, where);
   auto const law = process.limit();
-  auto const n = static_cast<std::size_t>(x.features), width = static_cast<std::size_t>(law.classes);
+  auto const n = static_cast<std::size_t>(x.features),
+             width = static_cast<std::size_t>(law.classes);
   auto const orders = detail::generation_orders(order, x.batch, x.features, x.first_sample);
   auto const size = static_cast<std::size_t>(x.size());
   std::vector<token> canvas(size, static_cast<token>(law.mask));

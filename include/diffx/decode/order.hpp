@@ -21,7 +21,7 @@
 /// index. So an order is a confidence that reads no logits: committing a fixed count of the
 /// surest positions a call with it is order-agnostic sampling.
 ///
-/// | `o.priority(sample, position)` | larger is earlier; pure, on host and device                   |
+/// | `o.priority(sample, position)` | larger is earlier; pure, on host and device |
 namespace diffx::decode {
 
 template <class O>

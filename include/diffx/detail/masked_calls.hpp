@@ -99,10 +99,11 @@ void masked_calls(Exec const& exec, Process const& process, Denoiser const& deno
     q.step = i;
     q.at = grid::known_level(process, policy.begin(i), policy.positions());
     q.to = grid::known_level(process, policy.end(i), policy.positions());
-    denoiser(exec, batch_view<Code const>{canvas.data, canvas.batch, canvas.features,
-                                          canvas.first_sample},
-             q, batch_view<logit>{logits.data(), canvas.batch, canvas.features * width,
-                                  canvas.first_sample});
+    denoiser(
+        exec,
+        batch_view<Code const>{canvas.data, canvas.batch, canvas.features, canvas.first_sample}, q,
+        batch_view<logit>{logits.data(), canvas.batch, canvas.features * width,
+                          canvas.first_sample});
     for (std::int64_t s = 0; s < canvas.batch; ++s) {
       for (int r = policy.begin(i); r < policy.end(i); ++r) {
         std::int64_t const p = orders[static_cast<std::size_t>(s * canvas.features + r)];

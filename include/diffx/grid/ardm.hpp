@@ -198,8 +198,8 @@ inline std::vector<double> ardm_costs(std::span<double const> losses, int budget
   return out;
 }
 
-/// The level at which `known` of `positions` positions carry data: alpha = known / positions. Levels
-/// that the process does not reach (its schedule keeps more at t = 1) are taken as t = 1.
+/// The level at which `known` of `positions` positions carry data: alpha = known / positions.
+/// Levels that the process does not reach (its schedule keeps more at t = 1) are taken as t = 1.
 template <categorical_process Process>
 level known_level(Process const& process, int known, int positions) {
   level const start = process.at(1.0);
