@@ -256,7 +256,7 @@ TEST_CASE("coding: hostile codes are errors, or codes of other tokens") {
           h.order);
       // The header may write its calls in another way; the stream has one form.
       auto const stream = [](bytes const& b) {
-        return bytes(b.begin() + static_cast<std::ptrdiff_t>(detail::get_header(b).second),
+        return bytes(b.begin() + static_cast<std::ptrdiff_t>(detail::get_header(b, 1000).second),
                      b.end());
       };
       CHECK(stream(again) == stream(code));
@@ -300,6 +300,22 @@ TEST_CASE("coding: hostile codes are errors, or codes of other tokens") {
   CHECK(accepted >= 2);  // the codes themselves are among the changes
   CHECK(refused > 9000);
   CHECK(accepted < 400);  // harmless changes of the header, such as the name of the first sample
+}
+
+TEST_CASE("coding: a small code cannot ask for a long list of calls") {
+  bytes code(detail::code_magic.begin(), detail::code_magic.end());
+  code.resize(detail::code_prefix);
+  // 24 bits, 6 classes, mask 2, 1 sample from 0, 2^31 - 1 positions, raster, all in single calls.
+  for (std::uint64_t const v : {24u, 6u, 2u, 1u, 0u, 0x7fffffffu, 0u, 3u, 0x7fffffffu}) {
+    detail::put_varint(code, v);
+  }
+  code.resize(code.size() + 7, 1);
+  seal(code);
+  CHECK(test::says(test::message_of([&] { analysis::read_code_header(code); }),
+                   "diffx::analysis::read_code_header", "positions", "2147483647",
+                   "in [1, 1048576]"));
+  coded const c;
+  CHECK_THROWS_WITH_AS(c.decode_from(code), doctest::Contains("must be in [1, 10]"), error);
 }
 
 TEST_CASE("coding: the other network, shape or process is noticed") {

@@ -89,7 +89,8 @@ class code_reader {
   std::size_t next_;
 };
 
-/// Order and policy: a tag and what goes with it; the calls in runs of equal counts.
+/// Order and policy: a tag and what goes with it; the counts of the calls, twice each, and one more
+/// where a number of equal ones follows.
 inline void put_order(std::vector<std::uint8_t>& out, decode::raster_order const&) {
   put_varint(out, 0);
 }
@@ -115,14 +116,14 @@ inline void put_header(std::vector<std::uint8_t>& out, analysis::code_header con
   auto const counts = h.policy.counts();
   for (std::size_t i = 0, same = 0; i < counts.size(); i += same) {
     for (same = 0; i + same < counts.size() && counts[i + same] == counts[i];) ++same;
-    put_varint(out, same);
-    put_varint(out, static_cast<std::uint64_t>(counts[i]));
+    put_varint(out, static_cast<std::uint64_t>(counts[i]) << 1 | (same > 1 ? 1u : 0u));
+    if (same > 1) put_varint(out, same);
   }
 }
 
 /// The header of a code, and where its stream starts.
-inline std::pair<analysis::code_header, std::size_t> get_header(
-    std::span<std::uint8_t const> bytes) {
+inline std::pair<analysis::code_header, std::size_t> get_header(std::span<std::uint8_t const> bytes,
+                                                                std::int64_t most_positions) {
   constexpr auto where = code_reader::where;
   constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
   if (bytes.size() < code_prefix ||
@@ -141,7 +142,8 @@ inline std::pair<analysis::code_header, std::size_t> get_header(
   h.mask = static_cast<int>(in.in_range("mask", 0, static_cast<std::uint64_t>(h.classes)));
   h.batch = in.in_range("batch", 0, static_cast<std::uint64_t>(noise::max_sample));
   h.first_sample = in.in_range("first_sample", 0, static_cast<std::uint64_t>(noise::max_sample));
-  auto const positions = static_cast<int>(in.in_range("positions", 1, most));
+  auto const positions = static_cast<int>(
+      in.in_range("positions", 1, std::min(most, static_cast<std::uint64_t>(most_positions))));
   auto const kind = in.in_range("order", 0, 2);
   if (kind == 1) h.order = decode::random_order{noise::counted{in.integer()}};
   if (kind == 2) {
@@ -153,14 +155,16 @@ inline std::pair<analysis::code_header, std::size_t> get_header(
     }
     h.order = decode::fixed_order(std::move(rank));
   }
-  // A run of many calls takes few bytes, so a hostile header could ask for a long list: a list is
-  // never longer than the positions, which the caller has room for.
+  // Many calls take few bytes where their counts are equal; there are no more than positions.
   std::vector<int> starts;
   for (std::int64_t done = 0; done < positions;) {
     auto const rest = static_cast<std::uint64_t>(positions - done);
-    auto const run = in.in_range("calls of one count", 1, rest);
-    auto const count =
-        in.in_range("positions of a call", 1, rest / static_cast<std::uint64_t>(run));
+    auto const tagged = in.in_range("positions of a call", 2, 2 * rest + 1);
+    std::int64_t const count = tagged / 2;
+    std::int64_t run = 1;
+    if (tagged % 2 != 0) {
+      run = in.in_range("calls of one count", 2, rest / static_cast<std::uint64_t>(count));
+    }
     for (std::int64_t i = 0; i < run; ++i, done += count) {
       starts.push_back(static_cast<int>(done));
     }
@@ -183,12 +187,16 @@ void widths_at(std::string_view where, std::span<T const> row, int mask, int bit
 
 namespace diffx::analysis {
 
-/// What a code holds, to make room for it: batch x policy.positions() tokens. Nothing in a header
-/// is trusted beyond its form, so look at the sizes before allocating for a code of a stranger.
+/// What a code holds, to make room for it: batch x policy.positions() tokens. Look at the batch
+/// before allocating for a code of a stranger: some tokens take hardly a bit.
 ///
-/// Errors    bytes that are no code, are damaged or cut off: throws diffx::error.
-inline code_header read_code_header(std::span<std::uint8_t const> bytes) {
-  return detail::get_header(bytes).first;
+/// Errors    bytes that are no code, are damaged or cut off, or a code of more positions than
+///           `most_positions`: throws diffx::error.
+inline code_header read_code_header(std::span<std::uint8_t const> bytes,
+                                    std::int64_t most_positions = 1 << 20) {
+  detail::require(most_positions >= 1, "diffx::analysis::read_code_header", "most_positions",
+                  static_cast<long long>(most_positions), "at least 1");
+  return detail::get_header(bytes, most_positions).first;
 }
 
 /// Codes a batch of sequences without loss: about -log2 p(x) bits, where p is the law of generating
@@ -266,7 +274,7 @@ template <class Exec, class Process, class Denoiser, class Code>
 void decode_sequences(Exec const& exec, Process const& process, Denoiser const& denoiser,
                       std::span<std::uint8_t const> bytes, batch_view<Code> x) {
   constexpr auto where = "diffx::analysis::decode_sequences";
-  auto const [h, start] = detail::get_header(bytes);
+  auto const [h, start] = detail::get_header(bytes, std::max<std::int64_t>(1, x.features));
   auto const law = process.limit();
   auto const same = [&](std::string_view name, std::int64_t got, std::int64_t want) {
     detail::require(got == want, where, name, static_cast<long long>(got),
