@@ -80,18 +80,18 @@ TEST_CASE("coding: sequences come back bit by bit, whatever order, policy, mask 
       test::scrambled_network<float> const single{{}, 7, 8.0, ++seed};
       test::scrambled_network<double> const wide{{}, 7, 8.0, ++seed};
       tokens const x = some_tokens(20 * positions, 7, mask, seed);
-      round_trip(p, single, x, decode::raster_order{}, policy);
-      round_trip(p, single, x, decode::random_order{noise::counted{seed}}, policy, 16, 1000);
-      round_trip(p, wide, x, decode::fixed_order{backwards}, policy, 31);
-      round_trip(p, wide, x, decode::random_order{noise::counted{~seed}}, policy, 3);
-      round_trip(p, wide, tokens{}, decode::raster_order{}, policy);
+      round_trip(p, single, x, decode::order::raster{}, policy);
+      round_trip(p, single, x, decode::order::random{noise::counted{seed}}, policy, 16, 1000);
+      round_trip(p, wide, x, decode::order::fixed{backwards}, policy, 31);
+      round_trip(p, wide, x, decode::order::random{noise::counted{~seed}}, policy, 3);
+      round_trip(p, wide, tokens{}, decode::order::raster{}, policy);
     }
   }
   // Impossible tokens have a code too, and so do extreme logits.
   process::absorbing<> const p(200);
   for (double const spread : {0.0, 1.0, 1e4, 3e38}) {
     test::scrambled_network<float> const d{{}, 200, spread, 5};
-    round_trip(p, d, some_tokens(5 * positions, 200, 200, 9), decode::raster_order{}, policies[1]);
+    round_trip(p, d, some_tokens(5 * positions, 200, 200, 9), decode::order::raster{}, policies[1]);
   }
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("coding: a call sees what the calls before it made known, and its leve
   test::scrambled_network<float> d{{}, 5, 3.0, 1, &seen};
   grid::ardm_policy const policy(8, {0, 2, 3});
   tokens const x = some_tokens(16, 5, 5, 4);
-  round_trip(p, d, x, decode::raster_order{}, policy);
+  round_trip(p, d, x, decode::order::raster{}, policy);
   REQUIRE(seen.size() == 6);  // as many calls as the policy says, on either side
   for (std::size_t i = 0; i < 6; ++i) {
     int const known = policy.begin(static_cast<int>(i % 3));
@@ -158,7 +158,7 @@ TEST_CASE("coding: the length is the log-likelihood of the order and policy") {
   tokens const x = draw_from(chain(classes, positions), classes, positions, batch);
   for (int const budget : {1, 2, 5}) {
     auto const policy = grid::ardm_naive(positions, budget);
-    decode::random_order const order{noise::counted{3}};
+    decode::order::random const order{noise::counted{3}};
     bytes const code = round_trip(p, d, x, order, policy);
     auto const nll = analysis::sequence_nll(exec::host{}, p, d, view(x, positions), order, policy);
     double bits = 0.0;
@@ -175,7 +175,7 @@ TEST_CASE("coding: a decoder in threads reads what one thread wrote") {
   process::absorbing<> const p(11);
   test::scrambled_network<float> const d{{}, 11, 5.0, 8};
   tokens const x = some_tokens(40 * 9, 11, 11, 6);
-  decode::random_order const order{noise::counted{1}};
+  decode::order::random const order{noise::counted{1}};
   auto const policy = grid::ardm_naive(9, 4);
   bytes const code = analysis::encode_sequences(exec::host{}, p, d, view(x, 9), order, policy);
   exec::threads const three(3);
@@ -200,8 +200,8 @@ struct coded {
 
   coded() {
     auto const policy = grid::ardm_naive(10, 4);
-    random = encode(decode::random_order{noise::counted{900}}, policy);
-    fixed = encode(decode::fixed_order({3, 1, 4, 0, 5, 9, 2, 6, 8, 7}), policy);
+    random = encode(decode::order::random{noise::counted{900}}, policy);
+    fixed = encode(decode::order::fixed({3, 1, 4, 0, 5, 9, 2, 6, 8, 7}), policy);
   }
   template <class Order>
   bytes encode(Order const& order, grid::ardm_policy const& policy) const {
@@ -360,7 +360,7 @@ TEST_CASE("coding: what cannot be encoded is said before anything is") {
     });
   };
   std::string const where = "diffx::analysis::encode_sequences";
-  decode::raster_order const raster;
+  decode::order::raster const raster;
   auto const policy = grid::ardm_naive(10, 4);
   tokens x(30, 1);
   CHECK(test::says(message(x, raster, policy, 0), where, "bits", "0", "in [1, 31]"));
@@ -368,7 +368,7 @@ TEST_CASE("coding: what cannot be encoded is said before anything is") {
   CHECK(test::says(message(x, raster, policy, 2), where, "bits", "2", "so many"));
   CHECK(test::says(message(x, raster, grid::ardm_naive(9, 4)), where, "positions", "10",
                    "those of the policy, 9"));
-  CHECK(test::says(message(x, decode::fixed_order({0, 1}), policy), where, "ranks of the order",
+  CHECK(test::says(message(x, decode::order::fixed({0, 1}), policy), where, "ranks of the order",
                    "2", "the positions, 10"));
   for (int const bad : {2, 6, -1}) {
     x[23] = bad;

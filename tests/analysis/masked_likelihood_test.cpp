@@ -86,7 +86,7 @@ TEST_CASE("one position a call: the law of generating is the data's, for any ord
   tokens const x = all_sequences(3, 3);
   std::vector<std::int32_t> order{0, 1, 2};
   do {
-    decode::fixed_order const fixed(order);
+    decode::order::fixed const fixed(order);
     // Impossible sequences lead to states that the exact network refuses: they are left out.
     double total = 0.0;
     for (std::size_t i = 0; i < law.size(); ++i) {
@@ -108,7 +108,7 @@ TEST_CASE("one call: the product of the marginals; between: a product over the c
   denoiser::joint_table const d(p, 3, 3, law, exact{});
   tokens const x = all_sequences(3, 3);
   auto const at_once = analysis::sequence_nll(exec::host{}, p, d, view(x, 3),
-                                              decode::raster_order{}, grid::ardm_naive(3, 1));
+                                              decode::order::raster{}, grid::ardm_naive(3, 1));
   double distance = 0.0, information = 0.0;
   for (std::size_t i = 0; i < law.size(); ++i) {
     double product = 1.0;
@@ -122,7 +122,7 @@ TEST_CASE("one call: the product of the marginals; between: a product over the c
   CHECK(distance <= std::sqrt(0.5 * information));
 
   // Position 1 first, then 0 and 2 together: p(x1) p(x0 | x1) p(x2 | x1).
-  decode::fixed_order const middle_first({1, 0, 2});
+  decode::order::fixed const middle_first({1, 0, 2});
   grid::ardm_policy const policy(3, {0, 1});
   auto const mixed = analysis::sequence_nll(exec::host{}, p, d, view(x, 3), middle_first, policy);
   std::vector<double> single(x.size());
@@ -145,7 +145,7 @@ TEST_CASE("order_loss: what the network rules out costs infinity, and nothing is
   test::scrambled_network<float> const d{{}, 4, 6.0, 3};
   tokens const x = {0, 2, 3, 3, 0, 0, 2, 2, 0, 2};
   std::vector<double> loss(10);
-  analysis::order_loss(exec::host{}, p, d, view(x, 5), decode::random_order{},
+  analysis::order_loss(exec::host{}, p, d, view(x, 5), decode::order::random{},
                        grid::ardm_naive(5, 2), loss);
   for (double const l : loss) CHECK(l > 0.0);
   std::vector<float> const row{0.0f, 50.0f, -INFINITY, 1.0f};
@@ -393,7 +393,7 @@ TEST_CASE("planned costs are what sequences cost, and step_losses measures their
     while (i + 1 < chain.law.size() && u >= chain.law[i]) u -= chain.law[i++];
     for (int l = 9; l >= 0; --l) x.push_back(static_cast<std::int32_t>(i >> l & 1u));
   }
-  decode::random_order const order{noise::counted{77}};
+  decode::order::random const order{noise::counted{77}};
   for (int budget : {2, 3, 5}) {
     auto const best = grid::ardm_dp(losses, budget);
     auto const nll = analysis::sequence_nll(exec::host{}, p, d, view(x, 10), order, best.policy);
@@ -418,7 +418,7 @@ TEST_CASE("planned costs are what sequences cost, and step_losses measures their
   double last = 0.0;
   std::vector<std::int32_t> by(10);
   for (std::size_t s = 0; s < batch; ++s) {
-    decode::generation_order(order, static_cast<std::int64_t>(s), by);
+    decode::positions_by_rank(order, static_cast<std::int64_t>(s), by);
     last += single[10 * s + static_cast<std::size_t>(by[9])] / batch;
   }
   CHECK(measured[9] == doctest::Approx(last).epsilon(1e-12));
@@ -448,7 +448,7 @@ TEST_CASE("masked likelihoods refuse what they cannot score") {
   std::vector<double> out(12), small(11);
   auto const loss = [&](grid::ardm_policy const& policy, std::span<double> into) {
     return test::message_of([&] {
-      analysis::order_loss(exec::host{}, p, d, view(x, 6), decode::raster_order{}, policy, into);
+      analysis::order_loss(exec::host{}, p, d, view(x, 6), decode::order::raster{}, policy, into);
     });
   };
   std::string const at = "diffx::analysis::order_loss";
@@ -456,7 +456,7 @@ TEST_CASE("masked likelihoods refuse what they cannot score") {
   CHECK(test::says(loss(grid::ardm_naive(6, 1), small), at, "out.size()", "11", "batch x"));
   CHECK(test::says(test::message_of([&] {
                      analysis::step_losses(exec::host{}, p, d, view(tokens{}, 6),
-                                           decode::raster_order{});
+                                           decode::order::raster{});
                    }),
                    "diffx::analysis::step_losses", "batch", "0", "at least 1"));
 }

@@ -89,7 +89,7 @@ void upscale_stages(json const& e, report& r) {
 
 }  // namespace
 
-bool read_ardm(json const& entry, report& r) {
+bool ardm_entry(json const& entry, report& r) {
   if (!entry.contains("op")) return false;
   auto const op = entry["op"].get<std::string>();
   if (op == "ardm_policy_dp") return policy_dp(entry, r), true;

@@ -31,7 +31,7 @@ TEST_CASE("orders: ranks are permutations, and the inverse of the positions by p
       numbers sorted = rank, by(n), back(n);
       std::sort(sorted.begin(), sorted.end());
       CHECK(sorted == identity);
-      decode::generation_order(order, sample, by);
+      decode::positions_by_rank(order, sample, by);
       for (std::size_t r = 0; r < n; ++r) {
         CHECK(rank[static_cast<std::size_t>(by[r])] == static_cast<std::int32_t>(r));
       }
@@ -39,33 +39,30 @@ TEST_CASE("orders: ranks are permutations, and the inverse of the positions by p
       CHECK(back == by);
       return rank;
     };
-    CHECK(check(decode::raster_order{}, 3) == identity);
-    CHECK(check(decode::fixed_order(backwards), 3) == backwards);
+    CHECK(check(decode::order::raster{}, 3) == identity);
+    CHECK(check(decode::order::fixed(backwards), 3) == backwards);
     for (std::int64_t sample = 0; sample < 5; ++sample) {
-      check(decode::random_order{noise::counted{7}}, sample);
+      check(decode::order::random{noise::counted{7}}, sample);
     }
   }
 }
 
-TEST_CASE("random_order belongs to the sample and the seed, and to nothing else") {
-  decode::random_order const a{noise::counted{1}}, b{noise::counted{2}};
+TEST_CASE("order::random belongs to the sample and the seed, and to nothing else") {
+  decode::order::random const a{noise::counted{1}}, b{noise::counted{2}};
   CHECK(ranks_of(a, 5, 64) == ranks_of(a, 5, 64));
   CHECK(ranks_of(a, 5, 64) != ranks_of(a, 6, 64));
   CHECK(ranks_of(a, 5, 64) != ranks_of(b, 5, 64));
-  // Its words are those of no step, and of neither the start nor a renoising by a usual draw.
-  CHECK(decode::random_order::key.step == noise::prior_step);
-  CHECK(decode::random_order::key.draw == noise::max_draw);
 }
 
 // n = 120 000 over 24 cells sees a cell that is off by 12 %; pairs of samples 24 x 24 likewise.
-TEST_CASE("random_order: all permutations alike, and independent between samples") {
+TEST_CASE("order::random: all permutations alike, and independent between samples") {
   constexpr int samples = 120000;
   std::map<numbers, std::size_t> number;
   numbers p{0, 1, 2, 3};
   do {
     number.emplace(p, number.size());
   } while (std::next_permutation(p.begin(), p.end()));
-  decode::random_order const order{noise::counted{11}};
+  decode::order::random const order{noise::counted{11}};
   std::vector<std::int64_t> single(24), pairs(24 * 24);
   std::size_t before = 0;
   for (int s = 0; s < samples; ++s) {
@@ -76,10 +73,10 @@ TEST_CASE("random_order: all permutations alike, and independent between samples
   }
   auto const one = test::test_cells(single, std::vector<double>(24, 1.0 / 24));
   INFO(one.worst);
-  CHECK(test::passes("random_order, 24 permutations", one.p));
+  CHECK(test::passes("order::random, 24 permutations", one.p));
   auto const two = test::test_cells(pairs, std::vector<double>(576, 1.0 / 576));
   INFO(two.worst);
-  CHECK(test::passes("random_order, pairs of samples", two.p));
+  CHECK(test::passes("order::random, pairs of samples", two.p));
 }
 
 /// Equal priorities everywhere.
@@ -91,11 +88,11 @@ TEST_CASE("equal priorities go to the lower index first") {
   CHECK(ranks_of(undecided{}, 0, 5) == numbers{0, 1, 2, 3, 4});
 }
 
-TEST_CASE("fixed_order refuses what is no permutation, with its index") {
+TEST_CASE("order::fixed refuses what is no permutation, with its index") {
   auto const message = [](numbers rank) {
-    return test::message_of([&] { decode::fixed_order{rank}; });
+    return test::message_of([&] { decode::order::fixed{rank}; });
   };
-  std::string const where = "diffx::decode::fixed_order";
+  std::string const where = "diffx::decode::order::fixed";
   CHECK(test::says(message({}), where, "rank.size()", "0", "at least 1"));
   CHECK(test::says(message({0, 3, 1}), where, "rank[1]", "3", "in [0, 3), each once"));
   CHECK(test::says(message({0, -1, 1}), where, "rank[1]", "-1", "in [0, 3), each once"));

@@ -170,7 +170,7 @@ std::vector<part> plan(exec::threads const& exec, process::absorbing<> const& pr
       }
       auto const losses = analysis::step_losses(
           exec, process, network, batch_view<std::uint8_t const>{some.data(), measured, a.window},
-          decode::random_order{noise::counted{a.seed + 1}});
+          decode::order::random{noise::counted{a.seed + 1}});
       policy = grid::ardm_dp(losses, calls).policy;
     }
     parts.push_back({0, full, a.window, policy});
@@ -188,7 +188,7 @@ int compress(arguments const& a) {
   process::absorbing<> const process(classes, mask);
   denoiser::eigen::transformer const network(denoiser::eigen::safetensors(a.weights));
   exec::threads const exec(a.threads);
-  decode::random_order const order{noise::counted{a.seed}};
+  decode::order::random const order{noise::counted{a.seed}};
 
   auto const start = wall_clock::now();
   auto const seconds = [&] {

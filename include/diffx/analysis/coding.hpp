@@ -32,7 +32,7 @@ struct code_header {
   int mask = 0;     // of the process
   std::int64_t batch = 0;
   std::int64_t first_sample = 0;
-  std::variant<decode::raster_order, decode::random_order, decode::fixed_order> order{};
+  std::variant<decode::order::raster, decode::order::random, decode::order::fixed> order{};
   grid::ardm_policy policy{1, {0}};
 };
 
@@ -91,14 +91,14 @@ class code_reader {
 
 /// Order and policy: a tag and what goes with it; the counts of the calls, twice each, and one more
 /// where a number of equal ones follows.
-inline void put_order(std::vector<std::uint8_t>& out, decode::raster_order const&) {
+inline void put_order(std::vector<std::uint8_t>& out, decode::order::raster const&) {
   put_varint(out, 0);
 }
-inline void put_order(std::vector<std::uint8_t>& out, decode::random_order const& order) {
+inline void put_order(std::vector<std::uint8_t>& out, decode::order::random const& order) {
   put_varint(out, 1);
   put_varint(out, order.noise.seed);
 }
-inline void put_order(std::vector<std::uint8_t>& out, decode::fixed_order const& order) {
+inline void put_order(std::vector<std::uint8_t>& out, decode::order::fixed const& order) {
   put_varint(out, 2);
   for (std::int32_t const r : order.rank()) put_varint(out, static_cast<std::uint64_t>(r));
 }
@@ -145,7 +145,7 @@ inline std::pair<analysis::code_header, std::size_t> get_header(std::span<std::u
   auto const positions = static_cast<int>(
       in.in_range("positions", 1, std::min(most, static_cast<std::uint64_t>(most_positions))));
   auto const kind = in.in_range("order", 0, 2);
-  if (kind == 1) h.order = decode::random_order{noise::counted{in.integer()}};
+  if (kind == 1) h.order = decode::order::random{noise::counted{in.integer()}};
   if (kind == 2) {
     require(static_cast<std::size_t>(positions) <= in.left(), where, "positions", positions,
             "at most the bytes left for their ranks");
@@ -153,7 +153,7 @@ inline std::pair<analysis::code_header, std::size_t> get_header(std::span<std::u
     for (int i = 0; i < positions; ++i) {
       rank.push_back(static_cast<std::int32_t>(in.in_range("rank", 0, most)));
     }
-    h.order = decode::fixed_order(std::move(rank));
+    h.order = decode::order::fixed(std::move(rank));
   }
   // Many calls take few bytes where their counts are equal; there are no more than positions.
   std::vector<int> starts;

@@ -16,39 +16,41 @@
 #include <utility>
 #include <vector>
 
-/// Orders of generation. An order gives every position of a sample a priority that stands for the
-/// whole run; the position of the highest priority is generated first, of equal ones the lower
-/// index. So an order is a confidence that reads no logits: committing a fixed count of the
-/// surest positions a call with it is order-agnostic sampling.
+/// Orders of generation, as a table of who comes when. An order gives every position of a sample a
+/// priority that stands for the whole run; the position of the highest priority is generated
+/// first, of equal ones the lower index. So an order is a confidence that reads no logits:
+/// order::random is what decode::random_order uses in a run of the same seed, order::raster is
+/// decode::left_to_right.
 ///
-/// | `o.priority(sample, position)` | larger is earlier; pure, on host and device |
+/// | `o.priority(sample, position)` | larger is earlier; pure |
 namespace diffx::decode {
 
 template <class O>
-concept order_policy = requires(O const& o, std::int64_t i) {
+concept generation_order = requires(O const& o, std::int64_t i) {
   { o.priority(i, i) } -> std::same_as<double>;
 };
 
+namespace order {
+
 /// A uniformly random order for each sample, computed from its address. The address is one that no
-/// step of a run uses, so an order and a run may share a seed.
+/// step of a run draws at, so an order and a run may share a seed.
 ///
 /// Source    Hoogeboom et al. 2022, arXiv:2110.02037, Algorithm 1.
 /// Errors    none.
-struct random_order {
-  static constexpr std::string_view name = "decode::random_order";
-  static constexpr noise::key key{noise::prior_step, noise::max_draw, 0, 0.0, 0.0};
+struct random {
+  static constexpr std::string_view name = "decode::order::random";
 
   noise::counted noise{};
 
   DIFFX_HD double priority(std::int64_t sample, std::int64_t position) const noexcept {
-    auto const w = noise.words(key, sample, position);
+    auto const w = noise.words({noise::prior_step, noise::max_draw, 0, 1.0, 1.0}, sample, position);
     return detail::unit_uniform(w.word[0], w.word[1]);
   }
 };
 
 /// Left to right.
-struct raster_order {
-  static constexpr std::string_view name = "decode::raster_order";
+struct raster {
+  static constexpr std::string_view name = "decode::order::raster";
 
   DIFFX_HD double priority(std::int64_t, std::int64_t position) const noexcept {
     return -static_cast<double>(position);
@@ -59,12 +61,12 @@ struct raster_order {
 ///
 /// Requires  host memory.
 /// Errors    ranks that are no permutation: throws diffx::error with the index.
-class fixed_order {
+class fixed {
  public:
-  static constexpr std::string_view name = "decode::fixed_order";
+  static constexpr std::string_view name = "decode::order::fixed";
 
-  explicit fixed_order(std::vector<std::int32_t> rank) : rank_(std::move(rank)) {
-    constexpr auto where = "diffx::decode::fixed_order";
+  explicit fixed(std::vector<std::int32_t> rank) : rank_(std::move(rank)) {
+    constexpr auto where = "diffx::decode::order::fixed";
     auto const n = static_cast<long long>(rank_.size());
     detail::require(n > 0, where, "rank.size()", n, "at least 1");
     std::vector<bool> seen(rank_.size(), false);
@@ -86,11 +88,12 @@ class fixed_order {
   std::vector<std::int32_t> rank_;
 };
 
-static_assert(order_policy<random_order> && order_policy<raster_order> &&
-              order_policy<fixed_order>);
+static_assert(generation_order<random> && generation_order<raster> && generation_order<fixed>);
+
+}  // namespace order
 
 /// Refuses a fixed order that is for another number of positions.
-template <order_policy Order>
+template <generation_order Order>
 void require_positions(Order const& order, std::int64_t positions, std::string_view where) {
   if constexpr (requires { order.rank(); }) {
     detail::require(static_cast<std::int64_t>(order.rank().size()) == positions, where,
@@ -102,8 +105,8 @@ void require_positions(Order const& order, std::int64_t positions, std::string_v
 /// Position r of `out` is the position that is generated at place r.
 ///
 /// Shapes    out [positions].
-template <order_policy Order>
-void generation_order(Order const& order, std::int64_t sample, std::span<std::int32_t> out) {
+template <generation_order Order>
+void positions_by_rank(Order const& order, std::int64_t sample, std::span<std::int32_t> out) {
   std::vector<std::pair<double, std::int32_t>> by(out.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     auto const p = static_cast<std::int32_t>(i);
@@ -125,10 +128,10 @@ inline void invert_order(std::span<std::int32_t const> order, std::span<std::int
 /// The place of every position of a sample.
 ///
 /// Shapes    out [positions].
-template <order_policy Order>
+template <generation_order Order>
 void ranks(Order const& order, std::int64_t sample, std::span<std::int32_t> out) {
   std::vector<std::int32_t> by(out.size());
-  generation_order(order, sample, by);
+  positions_by_rank(order, sample, by);
   invert_order(by, out);
 }
 

@@ -73,8 +73,8 @@ std::vector<std::int32_t> generation_orders(Order const& order, std::int64_t bat
   auto const n = static_cast<std::size_t>(positions);
   std::vector<std::int32_t> out(static_cast<std::size_t>(batch) * n);
   for (std::int64_t i = 0; i < batch; ++i) {
-    decode::generation_order(order, first_sample + i,
-                             std::span(out).subspan(static_cast<std::size_t>(i) * n, n));
+    decode::positions_by_rank(order, first_sample + i,
+                              std::span(out).subspan(static_cast<std::size_t>(i) * n, n));
   }
   return out;
 }
