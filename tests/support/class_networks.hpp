@@ -19,6 +19,7 @@ struct scrambled_network {
   double spread = 8.0;  // nats from the least to the largest logit
   std::uint64_t seed = 0;
   std::vector<diffx::query>* seen = nullptr;
+  bool rules_out = true;
 
   template <class Exec, class Code>
   void operator()(Exec const& exec, diffx::batch_view<Code const> x, diffx::query const& q,
@@ -32,8 +33,9 @@ struct scrambled_network {
       for (std::int64_t i = 0; i < x.features * classes; ++i) {
         auto const w = diffx::random::philox4x32({{static_cast<std::uint32_t>(i), 0, 0, 0}},
                                                  diffx::random::key_from_seed(key));
-        out.row(s)[i] = w.word[0] % 17 == 0 ? -std::numeric_limits<T>::infinity()
-                                            : static_cast<T>(w.word[1] * 0x1p-32 * spread);
+        out.row(s)[i] = rules_out && w.word[0] % 17 == 0
+                            ? -std::numeric_limits<T>::infinity()
+                            : static_cast<T>(w.word[1] * 0x1p-32 * spread);
       }
     });
   }

@@ -37,17 +37,18 @@ constexpr int classes = 128, mask = 0;
 struct arguments {
   std::string text = std::string(DIFFX_EXAMPLES_DIR) + "/text/compress/chapter.txt";
   std::string weights = std::string(DIFFX_EXAMPLES_DIR) + "/models/kjv_masked.safetensors";
-  int window = 256, calls = 64, plan = 2, limit = 0;
+  int window = 256, calls = 32, plan = 0, limit = 0;
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   std::uint64_t seed = 1;
 };
 
 constexpr char const* usage =
     "usage: diffx_text_compress [options] [FILE]\n"
-    "  FILE          ASCII text (a chapter that the network was not trained on)\n"
+    "  FILE          ASCII text (Genesis 26, King James Version, which is not in the training "
+    "data)\n"
     "  --window N    characters that are coded together (256)\n"
-    "  --calls N     network calls a window: more take longer and fewer bits (64)\n"
-    "  --plan N      windows whose losses say which calls do how much; 0: equal shares (2)\n"
+    "  --calls N     network calls a window: more take longer and fewer bits (32)\n"
+    "  --plan N      windows whose losses say which calls do how much; 0: equal shares (0)\n"
     "  --limit N     characters of the file; 0: all (0)\n"
     "  --seed S      of the orders of generation (1)\n"
     "  --threads T   (all)     --weights F  a safetensors file     --help\n";
