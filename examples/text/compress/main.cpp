@@ -1,6 +1,6 @@
 // diffx_text_compress: codes a text without loss with a masked network that knows English of 1611,
 // decodes it, and says how many bits a character took, beside gzip and xz. The network's weights
-// are not counted: sender and receiver both have them.
+// are not counted: sender and receiver both have them. chapter.txt is from the King James Version.
 
 #include <diffx/analysis/coding.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
@@ -44,8 +44,7 @@ struct arguments {
 
 constexpr char const* usage =
     "usage: diffx_text_compress [options] [FILE]\n"
-    "  FILE          ASCII text (Genesis 26, King James Version, which is not in the training "
-    "data)\n"
+    "  FILE          ASCII text (Genesis 26, which the network was not trained on)\n"
     "  --window N    characters that are coded together (256)\n"
     "  --calls N     network calls a window: more take longer and fewer bits (32)\n"
     "  --plan N      windows whose losses say which calls do how much; 0: equal shares (0)\n"

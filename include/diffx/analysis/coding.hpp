@@ -224,6 +224,9 @@ std::vector<std::uint8_t> encode_sequences(Exec const& exec, Process const& proc
                                            int bits = 24) {
   constexpr auto where = "diffx::analysis::encode_sequences";
   using token = std::remove_const_t<Code>;
+  static_assert(std::is_constructible_v<decltype(code_header::order), Order>,
+                "diffx: a code states its order, so it must be decode::order::random, raster or "
+                "fixed.");
   batch_view<token const> const tokens{x.data, x.batch, x.features, x.first_sample};
   auto const law = process.limit();
   detail::require(bits >= 1 && bits <= max_code_bits, where, "bits", bits, "in [1, 31]");

@@ -90,7 +90,9 @@ struct nelbo_options {
   int draws = 64;          // network calls
   noise::counted noise{};  // of the draws
   masking how = masking::counted;
-  bool common = false;                    // true: all rows share their draws, to compare candidates
+  bool antithetic = false;  // calls 2 i and 2 i + 1 are a pair: the second keeps what the first
+                            // masks, but for one position that both mask
+  bool common = false;      // all rows share their draws, to compare candidates
   std::span<std::uint8_t const> given{};  // [positions], not 0: a prompt, never masked or scored
 };
 
@@ -110,8 +112,8 @@ struct nelbo_options {
 ///           arXiv:2110.02037, eq. 4; Sahoo et al. 2024, arXiv:2406.07524 (coins).
 /// Shapes    x [batch, positions].
 /// Requires  absorbing noise; host memory.
-/// Errors    draws < 1, `given` of another size or without a free position, a token that is no
-/// data:
+/// Errors    draws < 1, an odd number of antithetic ones, `given` of another size or without a free
+/// position, a token that is no data:
 ///           throws diffx::error.
 template <class Exec, class Process, class Denoiser, class Code>
 likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoiser const& denoiser,
@@ -124,6 +126,9 @@ likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoi
                   options.draws, "in [1, 2^20 - 2]");
   detail::require(options.given.empty() || options.given.size() == n, where, "given.size()",
                   static_cast<long long>(options.given.size()), "0, or the positions");
+  int const group = options.antithetic ? 2 : 1;  // calls whose mean is one independent draw
+  detail::require(options.draws % group == 0, where, "draws", options.draws,
+                  "even, since antithetic draws are pairs");
   std::vector<std::int32_t> free_positions;
   for (std::size_t i = 0; i < n; ++i) {
     if (options.given.empty() || options.given[i] == 0) {
@@ -140,14 +145,22 @@ likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoi
   auto const batch = static_cast<std::size_t>(x.batch);
   std::vector<token> canvas(batch * n);
   std::vector<logit> logits(canvas.size() * width);
-  std::vector<double> sum(batch, 0.0), square(batch, 0.0);
+  std::vector<double> sum(batch, 0.0), square(batch, 0.0), now(batch, 0.0);
   std::vector<std::pair<double, std::int32_t>> by;
   double all = 0.0, all_square = 0.0;
-  for (int draw = 0; draw < options.draws; ++draw) {
-    // The call's own draw lies at a place that no position has.
+  int const groups = options.draws / group;
+  for (int call = 0; call < options.draws; ++call) {
+    int const draw = call / group;
+    bool const mirrored = call % group == 1;
     noise::key const key{draw, noise::max_draw, 0, 0.0, 0.0};
-    auto const w = options.noise.words(key, 0, x.features);
-    double const u = (draw + detail::unit_uniform(w.word[0], w.word[1])) / options.draws;
+    auto const uniform = [&](std::int64_t sample, std::int64_t place) {
+      auto const w = options.noise.words(key, sample, place);
+      double const v = detail::unit_uniform(w.word[0], w.word[1]);
+      return mirrored ? 1.0 - v : v;
+    };
+    // The call's own draw lies at a place that no position has.
+    int const stratum = mirrored ? groups - 1 - draw : draw;
+    double const u = (stratum + uniform(0, x.features)) / groups;
     int const count = std::min(free_count, 1 + static_cast<int>(u * free_count));
     bool const counted = options.how == masking::counted;
     double const weight = counted ? static_cast<double>(free_count) / count : 1.0 / u;
@@ -156,8 +169,7 @@ likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoi
       by.clear();
       for (std::int32_t const p : free_positions) {
         auto const address = options.common ? 0 : x.first_sample + static_cast<std::int64_t>(s);
-        auto const v = options.noise.words(key, address, p);
-        by.emplace_back(detail::unit_uniform(v.word[0], v.word[1]), p);
+        by.emplace_back(uniform(address, p), p);
       }
       if (counted) std::sort(by.begin(), by.end());
       for (std::size_t i = 0; i < by.size(); ++i) {
@@ -167,7 +179,7 @@ likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoi
       }
     }
     query q;
-    q.step = draw;
+    q.step = call;
     if (counted) {
       q.at = grid::known_level(process, static_cast<int>(n) - count, static_cast<int>(n));
     } else {
@@ -178,7 +190,7 @@ likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoi
     denoiser(exec, batch_view<token const>{canvas.data(), x.batch, x.features, x.first_sample}, q,
              batch_view<logit>{logits.data(), x.batch, static_cast<std::int64_t>(n * width),
                                x.first_sample});
-    double of_batch = 0.0;
+    if (call % group == 0) std::fill(now.begin(), now.end(), 0.0);
     for (std::size_t s = 0; s < batch; ++s) {
       double loss = 0.0;
       for (std::int32_t const p : free_positions) {
@@ -187,27 +199,30 @@ likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoi
         loss += detail::class_loss(std::span<logit const>(logits).subspan(place * width, width),
                                    law.mask, static_cast<int>(x.data[place]));
       }
-      loss *= weight;
-      sum[s] += loss;
-      square[s] += loss * loss;
-      of_batch += loss;
+      now[s] += weight * loss / group;
     }
-    of_batch /= std::max(1.0, static_cast<double>(batch));
+    if (call % group != group - 1) continue;
+    double of_batch = 0.0;
+    for (std::size_t s = 0; s < batch; ++s) {
+      sum[s] += now[s];
+      square[s] += now[s] * now[s];
+      of_batch += now[s] / static_cast<double>(batch);
+    }
     all += of_batch;
     all_square += of_batch * of_batch;
   }
-  double const draws = options.draws;
+  double const number = groups;
   auto const error = [&](double total, double squares) {
-    if (options.draws == 1) return HUGE_VAL;
-    double const variance = (squares - total * total / draws) / (draws - 1.0);
-    return std::sqrt(std::max(0.0, variance) / draws);
+    if (groups == 1) return HUGE_VAL;
+    double const variance = (squares - total * total / number) / (number - 1.0);
+    return std::sqrt(std::max(0.0, variance) / number);
   };
   likelihood_estimate out;
   for (std::size_t s = 0; s < batch; ++s) {
-    out.mean.push_back(sum[s] / draws);
+    out.mean.push_back(sum[s] / number);
     out.standard_error.push_back(error(sum[s], square[s]));
   }
-  out.batch_mean = all / draws;
+  out.batch_mean = all / number;
   out.batch_error = error(all, all_square);
   out.calls = options.draws;
   return out;
