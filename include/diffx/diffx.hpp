@@ -3,6 +3,9 @@
 // Every header that needs nothing but a C++20 compiler, for examples and first steps. The library
 // never includes it: name the headers that you use, and compile less.
 
+#include <diffx/analysis/coding.hpp>
+#include <diffx/analysis/masked_likelihood.hpp>
+#include <diffx/analysis/rans.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>
@@ -15,6 +18,9 @@
 #include <diffx/concepts/search.hpp>
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
+#include <diffx/decode/order.hpp>
+#include <diffx/decode/planned.hpp>
+#include <diffx/decode/upscale.hpp>
 #include <diffx/denoiser/branched.hpp>
 #include <diffx/denoiser/constant.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
@@ -31,6 +37,7 @@
 #include <diffx/exec/host.hpp>
 #include <diffx/exec/threads.hpp>
 #include <diffx/fwd.hpp>
+#include <diffx/grid/ardm.hpp>
 #include <diffx/grid/ays.hpp>
 #include <diffx/grid/beta_quantile.hpp>
 #include <diffx/grid/flow.hpp>

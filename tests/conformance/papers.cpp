@@ -9,6 +9,7 @@ constexpr entry_file files[] = {
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
     {"entropy_bound", refine_entry},
+    {"217-ardm", ardm_entry},
 };
 
 }  // namespace
