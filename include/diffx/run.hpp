@@ -601,7 +601,7 @@ class run {
   // Logits may be -inf; a block of classes reports a row that is no distribution when it draws.
   template <std::size_t B, class T>
   void check_finite(batch_view<T> out, int branch) {
-    if constexpr (detail::part_t<B, process_type>::values == value_kind::categorical) return;
+    if constexpr (class_prediction<prediction_t<B>>) return;
     exec_->for_each_sample(
         out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
     detail::report_non_finite(bad_, out.features, out.first_sample,
