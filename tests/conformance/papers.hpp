@@ -18,5 +18,6 @@ struct entry_file {
 std::span<entry_file const> entry_files();
 
 bool refine_entry(json const& entry, report& r);
+bool rdlm_entry(json const& entry, report& r);
 
 }  // namespace conformance

@@ -121,22 +121,23 @@ inline double mean_cosine(int d, double rho) {
   detail::require(d >= 1, where, "d", d, "at least 1");
   detail::require(rho >= 0.0 && rho <= 30.0, where, "rho", rho, "in [0, 30]");
   double const x = 0.5 * rho * rho;
-  double a = 0.5, before = 0.0, now = std::exp(-x);
+  double a = 0.5, now = std::exp(-x), difference = 0.0;
   if (d % 2 == 0) {
-    // e^-x 1F1(-1/2; 1/2; x) = e^-x (1 - sum_k x^k / (k! (2k - 1)))
-    double power = now;
+    // e^-x 1F1(-1/2; 1/2; x) = e^-x (1 - sum_k x^k / (k! (2k - 1))), less the 1 of no dimension
+    double power = now, sum = 0.0;
     for (int k = 1; k < 10000; ++k) {
       power *= x / k;
-      now -= power / (2 * k - 1);
+      sum += power / (2 * k - 1);
       if (k > x && power < 1e-18) break;
     }
     a = 1.0;
-    before = 1.0;
+    difference = std::expm1(-x) - sum;
+    now -= sum;
   }
+  // In differences: a rounding of the value would be carried through all further dimensions.
   for (; 2.0 * a < d; a += 1.0) {
-    double const next = ((0.5 - a) * before + (2.0 * a - 0.5 - x) * now) / a;
-    before = now;
-    now = next;
+    difference = ((a - 0.5) * difference - x * now) / a;
+    now += difference;
   }
   return now;
 }
