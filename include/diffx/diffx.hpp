@@ -3,6 +3,7 @@
 // Every header that needs nothing but a C++20 compiler, for examples and first steps. The library
 // never includes it: name the headers that you use, and compile less.
 
+#include <diffx/analysis/sphere_radial.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>
@@ -27,6 +28,8 @@
 #include <diffx/denoiser/polynomial.hpp>
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
+#include <diffx/domain/text/base_n.hpp>
+#include <diffx/domain/text/vertices.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/exec/threads.hpp>
@@ -71,6 +74,7 @@
 #include <diffx/process/marginal.hpp>
 #include <diffx/process/product.hpp>
 #include <diffx/process/rectified_flow.hpp>
+#include <diffx/process/sphere_bridge.hpp>
 #include <diffx/process/stochastic_interpolant.hpp>
 #include <diffx/process/sub_vp.hpp>
 #include <diffx/process/uniform.hpp>
@@ -78,6 +82,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/random.hpp>
+#include <diffx/recipe/rdlm.hpp>
 #include <diffx/registry.hpp>
 #include <diffx/rule/guidance_and_denoiser.hpp>
 #include <diffx/rule/process_and_cache.hpp>
@@ -89,6 +94,9 @@
 #include <diffx/run.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/alpha_bar_table.hpp>
+#include <diffx/schedule/bridge_cosine.hpp>
+#include <diffx/schedule/bridge_geometric.hpp>
+#include <diffx/schedule/bridge_linear.hpp>
 #include <diffx/schedule/cosine.hpp>
 #include <diffx/schedule/cosine_dsno.hpp>
 #include <diffx/schedule/edm.hpp>
@@ -137,6 +145,8 @@
 #include <diffx/solver/flow_ancestral.hpp>
 #include <diffx/solver/flow_lcm.hpp>
 #include <diffx/solver/flow_map.hpp>
+#include <diffx/solver/geodesic_bridge.hpp>
+#include <diffx/solver/geodesic_random_walk.hpp>
 #include <diffx/solver/heun.hpp>
 #include <diffx/solver/ipndm.hpp>
 #include <diffx/solver/kdpm2.hpp>
@@ -157,6 +167,7 @@
 #include <diffx/solver/tableau.hpp>
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/unipc.hpp>
+#include <diffx/state/sphere.hpp>
 #include <diffx/step.hpp>
 #include <diffx/timetable.hpp>
 #include <diffx/version.hpp>

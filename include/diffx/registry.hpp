@@ -26,6 +26,7 @@
 #include <diffx/process/edm.hpp>
 #include <diffx/process/marginal.hpp>
 #include <diffx/process/rectified_flow.hpp>
+#include <diffx/process/sphere_bridge.hpp>
 #include <diffx/process/stochastic_interpolant.hpp>
 #include <diffx/process/sub_vp.hpp>
 #include <diffx/process/uniform.hpp>
@@ -60,6 +61,8 @@
 #include <diffx/solver/flow_ancestral.hpp>
 #include <diffx/solver/flow_lcm.hpp>
 #include <diffx/solver/flow_map.hpp>
+#include <diffx/solver/geodesic_bridge.hpp>
+#include <diffx/solver/geodesic_random_walk.hpp>
 #include <diffx/solver/heun.hpp>
 #include <diffx/solver/ipndm.hpp>
 #include <diffx/solver/kdpm2.hpp>
@@ -124,6 +127,10 @@ using special_solvers =
 using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
 using class_predictions = type_list<prediction::x0_posterior<>, prediction::x0_cavity<>>;
 using class_solvers = type_list<solver::ancestral>;
+
+/// The same for points on spheres, whose networks give logits (prediction::x0_posterior).
+using sphere_processes = type_list<process::sphere_bridge<>>;
+using sphere_solvers = type_list<solver::geodesic_bridge, solver::geodesic_random_walk>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

@@ -98,9 +98,9 @@ void step(json const& e, report& r) {
       {process.at(t), process.at(1.0 - (file_time + e.at("dt").get<double>()))});
   diffx::sampler const s{process, diffx::solver::geodesic_random_walk{}};
   using logits = diffx::prediction::x0_posterior<double>;
-  auto const network = diffx::denoiser::predicts<logits>(
-      [&](auto const&, diffx::batch_view<double const>, diffx::query const&,
-          diffx::batch_view<double> out) {
+  auto const network =
+      diffx::denoiser::predicts<logits>([&](auto const&, diffx::batch_view<double const>,
+                                            diffx::query const&, diffx::batch_view<double> out) {
         for (std::size_t k = 0; k < p.size(); ++k) out.data[k] = std::log(p[k]);
       });
   auto next = x;

@@ -132,7 +132,8 @@ TEST_CASE("sphere_bridge on a circle: noised states have the law of a Brownian b
       double const z = (std::atan2(x[i + 1], x[i]) - mean) / deviation;
       ++count[std::min<std::size_t>(15, static_cast<std::size_t>(16.0 * test::normal_cdf(z)))];
     }
-    CHECK(test::passes("noised circle", test::test_cells(count, std::vector<double>(16, 1.0 / 16)).p));
+    CHECK(test::passes("noised circle",
+                       test::test_cells(count, std::vector<double>(16, 1.0 / 16)).p));
   }
 }
 

@@ -207,7 +207,7 @@ class angle_law {
   }
 
  private:
-  static constexpr std::size_t points = 1200;
+  static constexpr std::size_t points = 2400;
   static constexpr double low = -1.6, width = 4.8 / points;
   static double at(std::size_t i) { return low + width * (static_cast<double>(i) + 0.5); }
   static double normal(double x, double mean, double deviation) {
@@ -264,7 +264,7 @@ TEST_CASE("geodesic steps on a circle: the tokens' law converges at the order of
   check(solver::geodesic_random_walk{});
 }
 
-// n = 200000: two tokens to a total variation of 0.8 %, 16 cells to 1 %.
+// n = 200000: two tokens to a total variation of 0.8 %, 15 cells to 1 %.
 TEST_CASE("geodesic steps on a circle: runs have the law of the steps they plan") {
   constexpr std::int64_t n = 200'000;
   auto const check = [](auto const& solver, std::string const& name) {
@@ -283,12 +283,13 @@ TEST_CASE("geodesic steps on a circle: runs have the law of the steps they plan"
       r.advance();
       law.step(stages[static_cast<std::size_t>(i)], total);
     }
-    numbers cells(16);
-    std::vector<std::int64_t> count(16, 0);
+    constexpr std::size_t parts = 15;  // whose edges are edges of the grid too
+    numbers cells(parts);
+    std::vector<std::int64_t> count(parts, 0);
     auto const cell = [](double angle) {
-      return static_cast<std::size_t>(std::clamp((angle + 0.4) / 2.4 * 16.0, 0.0, 15.0));
+      return static_cast<std::size_t>(std::clamp((angle + 0.4) / 0.16, 0.0, parts - 1.0));
     };
-    for (std::size_t k = 0; k < 16; ++k) {
+    for (std::size_t k = 0; k < parts; ++k) {
       cells[k] = law.mean_of([&](double a) { return cell(a) == k ? 1.0 : 0.0; });
     }
     for (std::size_t i = 0; i < x.size(); i += 2) ++count[cell(std::atan2(x[i + 1], x[i]))];
@@ -298,10 +299,9 @@ TEST_CASE("geodesic steps on a circle: runs have the law of the steps they plan"
     std::int64_t ones = 0;
     for (std::size_t i = 0; i < x.size(); i += 2) ones += sphere::token_at(2, x.data() + i);
     double const p = token_share(solver, 5);
-    CHECK(test::passes(name + " tokens",
-                       test::test_cells(std::vector<std::int64_t>{n - ones, ones},
-                                        numbers{1.0 - p, p})
-                           .p));
+    CHECK(test::passes(
+        name + " tokens",
+        test::test_cells(std::vector<std::int64_t>{n - ones, ones}, numbers{1.0 - p, p}).p));
   };
   check(solver::geodesic_bridge{}, "geodesic_bridge");
   check(solver::geodesic_random_walk{}, "geodesic_random_walk");
@@ -359,7 +359,8 @@ TEST_CASE("block on spheres: element k of a sample takes element k of its variat
     numbers v(5), q(4, 0.25);
     sphere::toward_vertices(5, 4, x.data() + i, q.data(), v.data());
     for (std::size_t k = 0; k < 5; ++k) {
-      v[k] = p.schedule().pull(0.5) * h * v[k] + std::sqrt(p.schedule().beta(0.5) * h) * noise[i + k];
+      v[k] =
+          p.schedule().pull(0.5) * h * v[k] + std::sqrt(p.schedule().beta(0.5) * h) * noise[i + k];
     }
     sphere::exp_map(5, x.data() + i, v.data(), want.data() + i);
   }
@@ -409,8 +410,9 @@ TEST_CASE("block on spheres: beside a block of classes, on one clock") {
   };
   std::vector<float> x(4 * 8);
   std::vector<std::int32_t> codes(4 * 5);
-  s.sample(exec::host{}, network{}, grid::uniform_t(std::get<0>(p.parts), 9),
-           std::tuple{batch_view<float>{x.data(), 4, 8}, batch_view<std::int32_t>{codes.data(), 4, 5}});
+  s.sample(
+      exec::host{}, network{}, grid::uniform_t(std::get<0>(p.parts), 9),
+      std::tuple{batch_view<float>{x.data(), 4, 8}, batch_view<std::int32_t>{codes.data(), 4, 5}});
   for (std::size_t i = 0; i < x.size(); i += 4) CHECK(sphere::token_at(3, x.data() + i) == 1);
   for (auto const c : codes) CHECK(c == 2);
 }
@@ -431,9 +433,8 @@ TEST_CASE("block on spheres: renoising keeps the law") {
   for (int draw = 1; draw < 3; ++draw) {
     r.renoise(1, draw);
     level const at = s.process.at(0.6);
-    CHECK(test::passes("renoised circle",
-                       p_of_normal(x, at.sigma * test::circle_start,
-                                   std::sqrt(total * at.alpha * at.sigma))));
+    CHECK(test::passes("renoised circle", p_of_normal(x, at.sigma * test::circle_start,
+                                                      std::sqrt(total * at.alpha * at.sigma))));
     r.advance();
     level const then = s.process.at(0.2);
     CHECK(test::passes("renoised circle, a step on",
@@ -450,10 +451,11 @@ TEST_CASE("block on spheres: errors say where") {
   std::vector<float> x(2 * 8, 0.0f);
   batch_view<float> const v{x.data(), 2, 8};
   for (auto const& row : {std::vector<float>{0.0f, NAN, 0.0f}, std::vector<float>(3, -HUGE_VALF)}) {
-    CHECK_THROWS_WITH_AS(s.sample(host, always<float>(row), g, v),
-                         doctest::Contains("no distribution (NaN, +inf, or -inf alone) at sample 0, "
-                                           "position 0 in step 0"),
-                         error);
+    CHECK_THROWS_WITH_AS(
+        s.sample(host, always<float>(row), g, v),
+        doctest::Contains("no distribution (NaN, +inf, or -inf alone) at sample 0, "
+                          "position 0 in step 0"),
+        error);
   }
   auto const fine = always<float>({0.0f, 0.0f, 0.0f});
   CHECK_THROWS_WITH_AS(s.sample(host, fine, g, batch_view<float>{x.data(), 2, 7}),

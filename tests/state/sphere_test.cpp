@@ -128,9 +128,8 @@ double mean_cosine_by_quadrature(int d, double rho) {
   double sum = 0.0;
   for (int i = 0; i <= n; ++i) {
     double const r = end * i / n;
-    double const log_density =
-        (d - 1) * (i == 0 ? 0.0 : std::log(r)) - 0.5 * r * r - std::lgamma(0.5 * d) -
-        (0.5 * d - 1.0) * std::numbers::ln2;
+    double const log_density = (d - 1) * (i == 0 ? 0.0 : std::log(r)) - 0.5 * r * r -
+                               std::lgamma(0.5 * d) - (0.5 * d - 1.0) * std::numbers::ln2;
     double const density = i == 0 && d > 1 ? 0.0 : std::exp(log_density);
     sum += (i == 0 || i == n ? 1.0 : i % 2 == 1 ? 4.0 : 2.0) * density * std::cos(rho * r);
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Two tokens and no mask: the sphere is a circle, bridges are Brownian bridges of the angle, and the
-// exact denoiser has a closed form.
+// Two tokens and no mask: the sphere is a circle, bridges are Brownian bridges of the angle, and
+// the exact denoiser has a closed form.
 
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
@@ -47,8 +47,8 @@ struct circle_network {
   void operator()(Exec const& exec, diffx::batch_view<T const> x, diffx::query const& q,
                   diffx::batch_view<double> out) const {
     exec.for_each_sample(x.size() / 2, [&](std::int64_t i) {
-      double const angle = std::atan2(static_cast<double>(x.data[2 * i + 1]),
-                                      static_cast<double>(x.data[2 * i]));
+      double const angle =
+          std::atan2(static_cast<double>(x.data[2 * i + 1]), static_cast<double>(x.data[2 * i]));
       for (int k = 0; k < 2; ++k) {
         out.data[2 * i + k] = circle_logit(k, angle, q.branch == 0 ? share : 0.5, total, q.at);
       }

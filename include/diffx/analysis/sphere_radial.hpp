@@ -45,7 +45,8 @@ struct radial_options {
 ///
 /// Source    Jo & Hwang 2025, arXiv:2502.11564, Section 4 and its appendix.
 /// Errors    fewer than 2 steps, fewer than 1 sample, d < 1, or c outside [0, 1): throws
-///           diffx::error; so does a start other than one point (a mixture has two: one table each).
+///           diffx::error; so does a start other than one point (a mixture has two: one table
+///           each).
 class sphere_radial {
  public:
   /// The bridge in d dimensions whose start and end have the cosine c.
@@ -120,12 +121,13 @@ class sphere_radial {
     double const between = c_ - z1 * z2;
     double const factor = sphere::log_factor(z1);
     double const root = std::sqrt(far1);
-    double const along = root > 0.0 ? std::clamp(between / root, -std::sqrt(far2), std::sqrt(far2))
-                                    : 0.0;
+    double const along =
+        root > 0.0 ? std::clamp(between / root, -std::sqrt(far2), std::sqrt(far2)) : 0.0;
     double const s = std::sqrt(variance), decay = 0.5 * d * variance;
     double const new1 = z1 + pull * factor * far1 - decay * z1 + s * root * xi[0];
-    double const new2 = z2 + pull * factor * between - decay * z2 +
-                        s * (along * xi[0] + std::sqrt(std::max(0.0, far2 - along * along)) * xi[1]);
+    double const new2 =
+        z2 + pull * factor * between - decay * z2 +
+        s * (along * xi[0] + std::sqrt(std::max(0.0, far2 - along * along)) * xi[1]);
     z1 = std::clamp(new1, -1.0, 1.0);
     z2 = std::clamp(new2, -1.0, 1.0);
   }

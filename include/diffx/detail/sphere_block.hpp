@@ -136,6 +136,19 @@ struct walk_op {
   }
 };
 
+template <class T>
+struct copy_op {
+  T const* from;
+  T* to;
+  std::int64_t features;
+
+  DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
+    for (int i = 0; i < n; ++i) {
+      to[sample * features + first + i] = from[sample * features + first + i];
+    }
+  }
+};
+
 /// Refuses what lies on no sphere.
 template <class T>
 struct check_norm_op {
@@ -219,8 +232,8 @@ class sphere_block {
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, T* preview) {
     geodesic_pass<T, logit_type, branches, Noise> pass{
-        x_.data,     tangent_,    preview, positions_, x_.first_sample, law_, {}, {},
-        s.weight[0], s.weight[1], s.key,   noise_};
+        x_.data, tangent_, preview,     positions_,  x_.first_sample, law_,
+        {},      {},       s.weight[0], s.weight[1], s.key,           noise_};
     pass.key.block = block_;
     // As in a block of classes: a branch that was not asked stands for one that was, with weight 0.
     int used = 0;
@@ -249,9 +262,9 @@ class sphere_block {
     if (then.alpha >= now.alpha) return;
     int const steps = process_->noising_steps();
     // Every step takes fresh elements of the one variate; the first ones are the mixture's coin.
-    noise::check_range(0, 0,
-                       checked_product(step_elements(), steps + 1, "normals of a noised sample"), 0);
-    exec.for_each_tile(x_.batch, x_.features, copy_op{x_.data, goal_, x_.features});
+    noise::check_range(
+        0, 0, checked_product(step_elements(), steps + 1, "normals of a noised sample"), 0);
+    exec.for_each_tile(x_.batch, x_.features, copy_op<T>{x_.data, goal_, x_.features});
     put_at_start(exec, then, key);
     key.block = block_;
     double const total = process_->schedule().to_come(1.0);
@@ -259,10 +272,9 @@ class sphere_block {
       double const from = then.alpha * j / steps, to = then.alpha * (j + 1) / steps;
       double const pull = (to - from) / (now.alpha - from);
       double const spread = std::sqrt(total * (now.alpha - to) * pull);
-      exec.for_each_sample(
-          rows(), walk_op<T, Noise>{x_.data, goal_, tangent_, positions_, x_.first_sample,
-                                    law_.width, pull, spread, (j + 1) * step_elements(), key,
-                                    noise_});
+      exec.for_each_sample(rows(), walk_op<T, Noise>{x_.data, goal_, tangent_, positions_,
+                                                     x_.first_sample, law_.width, pull, spread,
+                                                     (j + 1) * step_elements(), key, noise_});
     }
   }
 
@@ -289,27 +301,14 @@ class sphere_block {
   void restore(int, bool) noexcept {}
 
  private:
-  struct copy_op {
-    T const* from;
-    T* to;
-    std::int64_t features;
-
-    DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
-      for (int i = 0; i < n; ++i) {
-        to[sample * features + first + i] = from[sample * features + first + i];
-      }
-    }
-  };
-
   std::int64_t rows() const noexcept { return x_.batch * positions_; }
   std::int64_t step_elements() const noexcept { return (x_.features + 3) / 4 * 4; }
 
   template <class Exec>
   void put_at_start(Exec const& exec, level const& at, noise::key key) {
     key.block = block_;
-    exec.for_each_sample(rows(),
-                         start_op<T, Noise>{x_.data, positions_, x_.first_sample, law_,
-                                            process_->prior().other(at.t), key, noise_});
+    exec.for_each_sample(rows(), start_op<T, Noise>{x_.data, positions_, x_.first_sample, law_,
+                                                    process_->prior().other(at.t), key, noise_});
   }
 
   batch_view<T> x_;

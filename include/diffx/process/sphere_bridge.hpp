@@ -65,16 +65,20 @@ struct mixture {
   }
   double other(double t) const noexcept {
     switch (along) {
-      case path::linear: return t;
-      case path::root: return 1.0 - std::sqrt(1.0 - t);
-      default: return 1.0 - t < threshold ? 1.0 : 0.0;
+      case path::linear:
+        return t;
+      case path::root:
+        return 1.0 - std::sqrt(1.0 - t);
+      default:
+        return 1.0 - t < threshold ? 1.0 : 0.0;
     }
   }
 };
 
 }  // namespace sphere_prior
 
-/// Bridges on the sphere from a prior point to the vertex of the data's token, position by position:
+/// Bridges on the sphere from a prior point to the vertex of the data's token, position by
+/// position:
 ///
 ///     dX = pull(t) log_X(e_k) |dt| + sqrt(beta(t)) dB,    pull = beta / int_0^t beta
 ///
@@ -92,7 +96,8 @@ struct mixture {
 /// Source    Jo & Hwang 2025, arXiv:2502.11564.
 /// Shapes    states [batch, positions x width], rows of width of norm 1; logits
 ///           [batch, positions x tokens].
-/// Errors    tokens < 1, fewer than two coordinates, noising_steps outside [1, 4096], t or lambda out
+/// Errors    tokens < 1, fewer than two coordinates, noising_steps outside [1, 4096], t or lambda
+/// out
 ///           of range, a bad prior or schedule: throws diffx::error.
 template <class Prior = sphere_prior::mask, class Schedule = schedule::bridge_geometric>
 class sphere_bridge {

@@ -18,7 +18,8 @@ struct process_and_guidance_must_fit {
   static_assert(
       guidance_suits_values<Process, Guidance>,
       "diffx: this guidance clips, rescales or re-noises an x0 estimate, which a block of "
-      "classes or of points on spheres does not have. Use guidance::none or guidance::cfg, which mixes logits. The two "
+      "classes or of points on spheres does not have. Use guidance::none or guidance::cfg, which "
+      "mixes logits. The two "
       "policies are the arguments of process_and_guidance_must_fit<...>.");
 };
 

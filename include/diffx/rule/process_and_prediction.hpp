@@ -24,12 +24,13 @@ inline constexpr bool prediction_suits_process<Process, Prediction> = !Predictio
 
 template <class Process, class Prediction>
 struct process_and_prediction_must_fit {
-  static_assert(prediction_suits_process<Process, Prediction>,
-                "diffx: a process of classes needs a network of logits (prediction::x0_posterior, "
-                "prediction::x0_cavity), process::sphere_bridge one of prediction::x0_posterior, and "
-                "any other process one of numbers (prediction::eps, "
-                "prediction::x0, prediction::v, ...). The two policies are the arguments of "
-                "process_and_prediction_must_fit<...>.");
+  static_assert(
+      prediction_suits_process<Process, Prediction>,
+      "diffx: a process of classes needs a network of logits (prediction::x0_posterior, "
+      "prediction::x0_cavity), process::sphere_bridge one of prediction::x0_posterior, and "
+      "any other process one of numbers (prediction::eps, "
+      "prediction::x0, prediction::v, ...). The two policies are the arguments of "
+      "process_and_prediction_must_fit<...>.");
   static_assert(prediction_survives_start<Process, Prediction>,
                 "diffx: this process starts at alpha = 0, where an eps or score prediction says "
                 "nothing about x0. Use a network that predicts v, x0 or flow, or a process that "

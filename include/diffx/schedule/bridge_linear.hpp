@@ -23,9 +23,7 @@ struct bridge_linear {
 
   double beta(double t) const noexcept { return b1 + t * (b0 - b1); }
   double to_come(double t) const noexcept { return t * (b1 + 0.5 * t * (b0 - b1)); }
-  double passed(double t) const noexcept {
-    return (1.0 - t) * (b0 + 0.5 * (1.0 - t) * (b1 - b0));
-  }
+  double passed(double t) const noexcept { return (1.0 - t) * (b0 + 0.5 * (1.0 - t) * (b1 - b0)); }
   double pull(double t) const noexcept { return beta(t) / to_come(t); }
   /// The time at which `part` of the noise, of all, is to come.
   double time(double part) const noexcept {

@@ -18,8 +18,9 @@ namespace diffx::solver {
 /// sure network ends on its vertex, whatever the number of steps. On a circle (two coordinates) and
 /// while the posterior stays as it is, any step is exact in law.
 ///
-/// N steps cost N evaluations. Against geodesic_random_walk this is the same first order, without
-/// the error of the coefficients.
+/// N steps cost N evaluations. The order is that of geodesic_random_walk; which constant is smaller
+/// depends on the law. Few steps favour this one where the network is sure, the other where it is
+/// not: here the last step decides for the likelier token.
 ///
 /// Source    the walk of Jo & Hwang 2025, arXiv:2502.11564, with the coefficients of a Brownian
 ///           bridge.
@@ -37,8 +38,9 @@ struct geodesic_bridge {
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
     if (c.grid.inverts()) {
-      detail::fail("diffx::solver::geodesic_bridge: cannot go from data to noise; start::noised "
-                   "does");
+      detail::fail(
+          "diffx::solver::geodesic_bridge: cannot go from data to noise; start::noised "
+          "does");
     }
     auto const& schedule = c.process.schedule();
     categorical_stage& s = out.evaluate(c.from(), c.to());

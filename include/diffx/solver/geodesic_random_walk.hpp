@@ -30,8 +30,9 @@ struct geodesic_random_walk {
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
     if (c.grid.inverts()) {
-      detail::fail("diffx::solver::geodesic_random_walk: cannot go from data to noise; "
-                   "start::noised does");
+      detail::fail(
+          "diffx::solver::geodesic_random_walk: cannot go from data to noise; "
+          "start::noised does");
     }
     auto const& schedule = c.process.schedule();
     double const t = c.from().t, h = t - c.to().t;

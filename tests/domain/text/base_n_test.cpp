@@ -76,17 +76,16 @@ TEST_CASE("vertices: tokens to points and back") {
   for (std::size_t k = 0; k < x.size(); ++k) {
     CHECK(x[k] == (static_cast<int>(k % 4) == codes[k / 4] ? 1.0f : 0.0f));
   }
-  domain::text::to_tokens(batch_view<float const>{x.data(), 2, 8}, batch_view<int>{back.data(), 2, 2},
-                          4, 4);
+  domain::text::to_tokens(batch_view<float const>{x.data(), 2, 8},
+                          batch_view<int>{back.data(), 2, 2}, 4, 4);
   CHECK(back == codes);
   x[12] = 0.3f;  // the mask of the last position is no token
-  domain::text::to_tokens(batch_view<float const>{x.data(), 2, 8}, batch_view<int>{back.data(), 2, 2},
-                          3, 4);
+  domain::text::to_tokens(batch_view<float const>{x.data(), 2, 8},
+                          batch_view<int>{back.data(), 2, 2}, 3, 4);
   CHECK(back[3] == 0);
-  CHECK_THROWS_WITH_AS(
-      domain::text::to_vertices(batch_view<int const>{codes.data(), 2, 2},
-                                batch_view<float>{x.data(), 2, 6}, 3),
-      doctest::Contains("code = 3"), error);
+  CHECK_THROWS_WITH_AS(domain::text::to_vertices(batch_view<int const>{codes.data(), 2, 2},
+                                                 batch_view<float>{x.data(), 2, 6}, 3),
+                       doctest::Contains("code = 3"), error);
   CHECK_THROWS_AS(domain::text::to_vertices(batch_view<int const>{codes.data(), 2, 2}, view, 3),
                   error);
 }
