@@ -40,8 +40,9 @@ struct options {
   int first_step = 0;         // a run may begin and end anywhere on its timetable
   int last_step = -1;         // -1: the timetable's last
   bool check_finite = false;  // report NaN or inf from the network (one more read of it)
-  // Of the first block, if it holds classes: 1 where the class in the caller's buffer stays in
-  // every step and is no part of the noise (a prompt, a text with holes); [batch, positions].
+  // Of the first block, if it holds classes or points on spheres: 1 where the one in the caller's
+  // buffer stays in every step and is no part of the noise (a prompt, a text with holes); [batch,
+  // positions].
   std::uint8_t const* fixed = nullptr;
 };
 

@@ -443,6 +443,32 @@ TEST_CASE("block on spheres: renoising keeps the law") {
   }
 }
 
+TEST_CASE("block on spheres: fixed positions keep their points") {
+  process::sphere_bridge<> const p(3);
+  sampler const s{p, solver::geodesic_random_walk{}};
+  std::vector<std::uint8_t> const fixed{0, 1, 1, 0};
+  auto const d = always<float>({0.0f, 0.0f, 1.0f});
+  for (auto const how : {start::prior, start::noised}) {
+    std::vector<float> x(2 * 8, 0.0f);
+    for (std::size_t i = 0; i < x.size(); i += 4) x[i] = 1.0f;
+    options o;
+    o.start = how;
+    o.fixed = fixed.data();
+    s.sample(exec::host{}, d, grid::uniform_t(p, 5), batch_view<float>{x.data(), 2, 8}, o,
+             [&](progress const&) {
+               for (std::size_t i = 0; i < 4; ++i) {
+                 CHECK((x[4 * i] == 1.0f && x[4 * i + 1] == 0.0f) == (fixed[i] == 1));
+               }
+             });
+  }
+  std::vector<float> x(2 * 8, 0.0f);
+  options o;
+  o.fixed = fixed.data();
+  CHECK_THROWS_WITH_AS(
+      s.sample(exec::host{}, d, grid::uniform_t(p, 5), batch_view<float>{x.data(), 2, 8}, o),
+      doctest::Contains("no point of the sphere"), error);
+}
+
 TEST_CASE("block on spheres: errors say where") {
   process::sphere_bridge<> const p(3);
   sampler const s{p, solver::geodesic_bridge{}};

@@ -43,7 +43,7 @@ template <class T, sphere_process Process, class Prediction, class Solver, class
           class Cache, bool Variance, class Noise>
 struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
                 Noise> {
-  using type = sphere_block<T, Process, Prediction, Guidance, Noise>;
+  using type = sphere_block<T, Process, Prediction, Solver, Guidance, Noise>;
 };
 
 }  // namespace diffx::detail

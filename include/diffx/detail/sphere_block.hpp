@@ -47,8 +47,10 @@ struct geodesic_pass {
   double pull, spread;
   noise::key key;
   Noise noise;
+  std::uint8_t const* fixed;  // null, or 1 where the point stays
 
   DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     class_row<Logit, G> row;
     for (int g = 0; g < G; ++g) {
@@ -96,8 +98,10 @@ struct start_op {
   double other;  // probability of the other start
   noise::key key;
   Noise noise;
+  std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions;
     bool use_other = other >= 1.0;
     if (other > 0.0 && other < 1.0) {
@@ -123,8 +127,10 @@ struct walk_op {
   std::int64_t first_element;  // of the step's normals
   noise::key key;
   Noise noise;
+  std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     T* const x = state + index * width;
     T* const v = tangent + index * width;
@@ -170,7 +176,7 @@ struct check_norm_op {
 };
 
 /// Everything that one block of points on spheres of a run owns, and the passes over it.
-template <class T, class Process, class Prediction, class Guidance, class Noise>
+template <class T, class Process, class Prediction, class Solver, class Guidance, class Noise>
 class sphere_block {
  public:
   static_assert(std::is_floating_point_v<T>,
@@ -195,7 +201,7 @@ class sphere_block {
   }
 
   sphere_block(batch_view<T> x, std::byte* workspace, Process const& process, Prediction const&,
-               Guidance const&, Noise const& noise, int block)
+               Guidance const&, Solver const&, Noise const& noise, int block)
       : x_(x),
         process_(&process),
         law_(process.law()),
@@ -210,6 +216,9 @@ class sphere_block {
       logits += rows() * law_.tokens;
     }
   }
+
+  /// Positions that keep the point they have: 1 in [batch, positions], or null.
+  void fix(std::uint8_t const* fixed) noexcept { fixed_ = fixed; }
 
   batch_view<T> x() const noexcept { return x_; }
   T const* current() const noexcept { return x_.data; }
@@ -232,8 +241,8 @@ class sphere_block {
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, T* preview) {
     geodesic_pass<T, logit_type, branches, Noise> pass{
-        x_.data, tangent_, preview,     positions_,  x_.first_sample, law_,
-        {},      {},       s.weight[0], s.weight[1], s.key,           noise_};
+        x_.data, tangent_,    preview,     positions_, x_.first_sample, law_,  {},
+        {},      s.weight[0], s.weight[1], s.key,      noise_,          fixed_};
     pass.key.block = block_;
     // As in a block of classes: a branch that was not asked stands for one that was, with weight 0.
     int used = 0;
@@ -253,6 +262,7 @@ class sphere_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const& at, noise::key key) {
     put_at_start(exec, at, key);
+    if (fixed_ != nullptr) check(exec);  // those points are the caller's
   }
 
   /// Draws from q(x_then | x_now): the bridge from the prior point that will be at x_now.
@@ -272,9 +282,10 @@ class sphere_block {
       double const from = then.alpha * j / steps, to = then.alpha * (j + 1) / steps;
       double const pull = (to - from) / (now.alpha - from);
       double const spread = std::sqrt(total * (now.alpha - to) * pull);
-      exec.for_each_sample(rows(), walk_op<T, Noise>{x_.data, goal_, tangent_, positions_,
-                                                     x_.first_sample, law_.width, pull, spread,
-                                                     (j + 1) * step_elements(), key, noise_});
+      exec.for_each_sample(
+          rows(),
+          walk_op<T, Noise>{x_.data, goal_, tangent_, positions_, x_.first_sample, law_.width, pull,
+                            spread, (j + 1) * step_elements(), key, noise_, fixed_});
     }
   }
 
@@ -307,8 +318,9 @@ class sphere_block {
   template <class Exec>
   void put_at_start(Exec const& exec, level const& at, noise::key key) {
     key.block = block_;
-    exec.for_each_sample(rows(), start_op<T, Noise>{x_.data, positions_, x_.first_sample, law_,
-                                                    process_->prior().other(at.t), key, noise_});
+    exec.for_each_sample(rows(),
+                         start_op<T, Noise>{x_.data, positions_, x_.first_sample, law_,
+                                            process_->prior().other(at.t), key, noise_, fixed_});
   }
 
   batch_view<T> x_;
@@ -320,6 +332,7 @@ class sphere_block {
   T* tangent_;
   T* goal_;
   std::array<logit_type*, static_cast<std::size_t>(branches)> predictions_{};
+  std::uint8_t const* fixed_ = nullptr;
 };
 
 }  // namespace diffx::detail

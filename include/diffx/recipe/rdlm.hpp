@@ -17,8 +17,8 @@ namespace diffx::recipe {
 ///     domain::text::to_tokens(x, codes, 27, 28);
 ///
 /// The network is a denoiser of prediction::x0_posterior: it sees the points, the mask's coordinate
-/// last, and gives a logit a token; q.at.timestep is the paper's time. Conditioning puts the given
-/// positions back to their vertices between the steps (run::state(), domain::text::to_vertices).
+/// last, and gives a logit a token; q.at.timestep is the paper's time. A prompt is put at
+/// its vertices (domain::text::to_vertices) and named by options::fixed.
 ///
 /// Source    Jo & Hwang 2025, arXiv:2502.11564.
 using rdlm =
