@@ -69,6 +69,7 @@ std::string catalogue() {
   simple("Solvers of classes", registry::class_solvers{});
   simple("Processes on spheres", registry::sphere_processes{});
   simple("Solvers on spheres", registry::sphere_solvers{});
+  simple("Edits of text, with loops of their own", registry::edits{});
   out << "## Guidance\n\n| policy | branches | source |\n|---|---|---|\n";
   for_each_type(registry::guidances{}, [&]<class G>() {
     out << "| `" << G::name << "` | " << G::branches << " | " << paper(G::source) << " |\n";
@@ -152,6 +153,7 @@ std::string papers() {
   collect(registry::class_solvers{});
   collect(registry::sphere_processes{});
   collect(registry::sphere_solvers{});
+  collect(registry::edits{});
   collect(registry::solvers{});
   collect(registry::special_solvers{});
   collect(registry::guidances{});

@@ -29,6 +29,8 @@
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
 #include <diffx/domain/text/base_n.hpp>
+#include <diffx/domain/text/edit.hpp>
+#include <diffx/domain/text/ragged.hpp>
 #include <diffx/domain/text/vertices.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
@@ -69,6 +71,7 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
 #include <diffx/process/gaussian.hpp>
 #include <diffx/process/marginal.hpp>
@@ -82,6 +85,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/random.hpp>
+#include <diffx/recipe/diffuser_edit.hpp>
 #include <diffx/recipe/rdlm.hpp>
 #include <diffx/registry.hpp>
 #include <diffx/rule/guidance_and_denoiser.hpp>
@@ -118,6 +122,7 @@
 #include <diffx/schedule/zero_terminal_snr.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/candidates.hpp>
+#include <diffx/search/edit_beam.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
@@ -165,6 +170,7 @@
 #include <diffx/solver/scm.hpp>
 #include <diffx/solver/stochastic_flow.hpp>
 #include <diffx/solver/tableau.hpp>
+#include <diffx/solver/tag_generate.hpp>
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/unipc.hpp>
 #include <diffx/state/sphere.hpp>
