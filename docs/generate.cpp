@@ -67,6 +67,9 @@ std::string catalogue() {
   simple("Processes of classes", registry::class_processes{});
   simple("Prediction types of classes", registry::class_predictions{});
   simple("Solvers of classes", registry::class_solvers{});
+  simple("Processes on spheres", registry::sphere_processes{});
+  simple("Solvers on spheres", registry::sphere_solvers{});
+  simple("Edits of text, with loops of their own", registry::edits{});
   out << "## Guidance\n\n| policy | branches | source |\n|---|---|---|\n";
   for_each_type(registry::guidances{}, [&]<class G>() {
     out << "| `" << G::name << "` | " << G::branches << " | " << paper(G::source) << " |\n";
@@ -148,6 +151,9 @@ std::string papers() {
   collect(registry::class_processes{});
   collect(registry::class_predictions{});
   collect(registry::class_solvers{});
+  collect(registry::sphere_processes{});
+  collect(registry::sphere_solvers{});
+  collect(registry::edits{});
   collect(registry::solvers{});
   collect(registry::special_solvers{});
   collect(registry::guidances{});

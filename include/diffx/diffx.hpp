@@ -6,6 +6,7 @@
 #include <diffx/analysis/coding.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
 #include <diffx/analysis/rans.hpp>
+#include <diffx/analysis/sphere_radial.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>
@@ -33,6 +34,10 @@
 #include <diffx/denoiser/polynomial.hpp>
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
+#include <diffx/domain/text/base_n.hpp>
+#include <diffx/domain/text/edit.hpp>
+#include <diffx/domain/text/ragged.hpp>
+#include <diffx/domain/text/vertices.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/exec/threads.hpp>
@@ -73,11 +78,13 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
 #include <diffx/process/gaussian.hpp>
 #include <diffx/process/marginal.hpp>
 #include <diffx/process/product.hpp>
 #include <diffx/process/rectified_flow.hpp>
+#include <diffx/process/sphere_bridge.hpp>
 #include <diffx/process/stochastic_interpolant.hpp>
 #include <diffx/process/sub_vp.hpp>
 #include <diffx/process/uniform.hpp>
@@ -85,6 +92,8 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/random.hpp>
+#include <diffx/recipe/diffuser_edit.hpp>
+#include <diffx/recipe/rdlm.hpp>
 #include <diffx/registry.hpp>
 #include <diffx/rule/guidance_and_denoiser.hpp>
 #include <diffx/rule/process_and_cache.hpp>
@@ -96,6 +105,9 @@
 #include <diffx/run.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/alpha_bar_table.hpp>
+#include <diffx/schedule/bridge_cosine.hpp>
+#include <diffx/schedule/bridge_geometric.hpp>
+#include <diffx/schedule/bridge_linear.hpp>
 #include <diffx/schedule/cosine.hpp>
 #include <diffx/schedule/cosine_dsno.hpp>
 #include <diffx/schedule/edm.hpp>
@@ -117,6 +129,7 @@
 #include <diffx/schedule/zero_terminal_snr.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/candidates.hpp>
+#include <diffx/search/edit_beam.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
@@ -144,6 +157,8 @@
 #include <diffx/solver/flow_ancestral.hpp>
 #include <diffx/solver/flow_lcm.hpp>
 #include <diffx/solver/flow_map.hpp>
+#include <diffx/solver/geodesic_bridge.hpp>
+#include <diffx/solver/geodesic_random_walk.hpp>
 #include <diffx/solver/heun.hpp>
 #include <diffx/solver/ipndm.hpp>
 #include <diffx/solver/kdpm2.hpp>
@@ -162,8 +177,10 @@
 #include <diffx/solver/scm.hpp>
 #include <diffx/solver/stochastic_flow.hpp>
 #include <diffx/solver/tableau.hpp>
+#include <diffx/solver/tag_generate.hpp>
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/unipc.hpp>
+#include <diffx/state/sphere.hpp>
 #include <diffx/step.hpp>
 #include <diffx/timetable.hpp>
 #include <diffx/version.hpp>

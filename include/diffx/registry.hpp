@@ -23,9 +23,11 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
 #include <diffx/process/marginal.hpp>
 #include <diffx/process/rectified_flow.hpp>
+#include <diffx/process/sphere_bridge.hpp>
 #include <diffx/process/stochastic_interpolant.hpp>
 #include <diffx/process/sub_vp.hpp>
 #include <diffx/process/uniform.hpp>
@@ -33,6 +35,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/search/best_of_n.hpp>
+#include <diffx/search/edit_beam.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
@@ -60,6 +63,8 @@
 #include <diffx/solver/flow_ancestral.hpp>
 #include <diffx/solver/flow_lcm.hpp>
 #include <diffx/solver/flow_map.hpp>
+#include <diffx/solver/geodesic_bridge.hpp>
+#include <diffx/solver/geodesic_random_walk.hpp>
 #include <diffx/solver/heun.hpp>
 #include <diffx/solver/ipndm.hpp>
 #include <diffx/solver/kdpm2.hpp>
@@ -74,6 +79,7 @@
 #include <diffx/solver/sa_solver.hpp>
 #include <diffx/solver/scm.hpp>
 #include <diffx/solver/stochastic_flow.hpp>
+#include <diffx/solver/tag_generate.hpp>
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/unipc.hpp>
 
@@ -124,6 +130,13 @@ using special_solvers =
 using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
 using class_predictions = type_list<prediction::x0_posterior<>, prediction::x0_cavity<>>;
 using class_solvers = type_list<solver::ancestral>;
+
+/// The same for points on spheres, whose networks give logits (prediction::x0_posterior).
+using sphere_processes = type_list<process::sphere_bridge<>>;
+using sphere_solvers = type_list<solver::geodesic_bridge, solver::geodesic_random_walk>;
+
+/// Texts that change their length: each has a loop of its own, and none fits a sampler.
+using edits = type_list<process::edit<>, solver::tag_generate, search::edit_beam>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

@@ -40,8 +40,9 @@ struct options {
   int first_step = 0;         // a run may begin and end anywhere on its timetable
   int last_step = -1;         // -1: the timetable's last
   bool check_finite = false;  // report NaN or inf from the network (one more read of it)
-  // Of the first block, if it holds classes: 1 where the class in the caller's buffer stays in
-  // every step and is no part of the noise (a prompt, a text with holes); [batch, positions].
+  // Of the first block, if it holds classes or points on spheres: 1 where the one in the caller's
+  // buffer stays in every step and is no part of the noise (a prompt, a text with holes); [batch,
+  // positions].
   std::uint8_t const* fixed = nullptr;
 };
 
@@ -601,7 +602,7 @@ class run {
   // Logits may be -inf; a block of classes reports a row that is no distribution when it draws.
   template <std::size_t B, class T>
   void check_finite(batch_view<T> out, int branch) {
-    if constexpr (detail::part_t<B, process_type>::values == value_kind::categorical) return;
+    if constexpr (class_prediction<prediction_t<B>>) return;
     exec_->for_each_sample(
         out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
     detail::report_non_finite(bad_, out.features, out.first_sample,

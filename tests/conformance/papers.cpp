@@ -6,6 +6,7 @@ namespace conformance {
 namespace {
 
 constexpr entry_file files[] = {
+    {"017-rdlm", rdlm_entry},
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
     {"entropy_bound", refine_entry},

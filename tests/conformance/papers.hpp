@@ -19,5 +19,6 @@ std::span<entry_file const> entry_files();
 
 bool refine_entry(json const& entry, report& r);
 bool ardm_entry(json const& entry, report& r);
+bool rdlm_entry(json const& entry, report& r);
 
 }  // namespace conformance

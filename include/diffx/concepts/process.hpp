@@ -57,8 +57,27 @@ concept categorical_process = process_policy<P> && P::values ==
   { P::is_absorbing } -> std::convertible_to<bool>;
 };
 
+/// A process of points on spheres, one sphere a position, whose data are the vertices.
+///
+/// | `p.at(t)`, `p.at_lambda(lambda)` | the level, and its exact inverse; host, double, pure    |
+/// | `p.law()`                        | tokens, coordinates and starts: a detail::sphere_law    |
+/// | `p.prior().other(t)`             | probability of the other start at time t                |
+/// | `p.schedule()`                   | the noise's rate: beta, to_come, passed and pull of t   |
+/// | `p.noising_steps()`              | steps of the walk that noises                           |
+template <class P>
+concept sphere_process = process_policy<P> &&
+                         P::values == value_kind::continuous&& requires(P const& p, double t) {
+  { p.at(t) } -> std::same_as<level>;
+  { p.at_lambda(t) } -> std::same_as<level>;
+  { p.law().tokens } -> std::convertible_to<int>;
+  { p.law().width } -> std::convertible_to<int>;
+  { p.prior().other(t) } -> std::convertible_to<double>;
+  { p.schedule().to_come(t) } -> std::convertible_to<double>;
+  { p.noising_steps() } -> std::convertible_to<int>;
+};
+
 /// A process with levels: what grids are made for.
 template <class P>
-concept clocked_process = gaussian_process<P> || categorical_process<P>;
+concept clocked_process = gaussian_process<P> || categorical_process<P> || sphere_process<P>;
 
 }  // namespace diffx

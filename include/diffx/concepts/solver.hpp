@@ -53,7 +53,8 @@ struct stage {
   std::array<double, 2> log_std{};
 };
 
-/// The same for a block of classes: one evaluation, then every position is drawn anew.
+/// The same for a block whose pass goes position by position, over classes or points on spheres:
+/// one evaluation, then every position is drawn anew.
 struct categorical_stage {
   static constexpr int max_weights = 4;
 
@@ -168,7 +169,27 @@ concept categorical_solver =
   requires S::values == value_kind::categorical;
 };
 
+/// A solver of points on spheres: it says how far a position goes,
+///
+///     x' = exp_x(weight[0] sum_k p_k log_x(e_k) + weight[1] xi),    p = softmax(logits)
+///
+/// with xi a standard normal, tangent at x.
+///
+/// | `S::on_sphere`      | true                                                                   |
+/// | `S::order`          | weak order in the largest step                                         |
+/// | `S::max_evals`      | most model evaluations one step asks for                               |
+/// | `s.plan(context, categorical_plan&)` | writes the stages of one step; host, double, pure     |
 template <class S>
-concept solver_policy = linear_solver<S> || categorical_solver<S>;
+concept sphere_solver =
+    std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {
+  { S::name } -> std::convertible_to<std::string_view>;
+  { S::source } -> std::convertible_to<std::string_view>;
+  { S::order } -> std::convertible_to<int>;
+  { S::max_evals } -> std::convertible_to<int>;
+  requires S::on_sphere;
+};
+
+template <class S>
+concept solver_policy = linear_solver<S> || categorical_solver<S> || sphere_solver<S>;
 
 }  // namespace diffx

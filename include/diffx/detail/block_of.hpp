@@ -4,6 +4,7 @@
 #include <diffx/detail/categorical_block.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/decoding_block.hpp>
+#include <diffx/detail/sphere_block.hpp>
 
 #include <type_traits>
 
@@ -36,6 +37,13 @@ struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidanc
   };
   using type = typename choice<solver_decodes<Solver>, T, Process, Prediction, Solver, Guidance,
                                Cache, Noise>::type;
+};
+
+template <class T, sphere_process Process, class Prediction, class Solver, class Guidance,
+          class Cache, bool Variance, class Noise>
+struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
+                Noise> {
+  using type = sphere_block<T, Process, Prediction, Solver, Guidance, Noise>;
 };
 
 }  // namespace diffx::detail

@@ -22,6 +22,8 @@ template <class Process>
 inline constexpr time_range usual_range{1.0, 1e-3, end_point::none};
 template <categorical_process Process>
 inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};
+template <sphere_process Process>
+inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};
 
 inline void require_times(std::string_view where, time_range r, int n) {
   require_steps(where, n);

@@ -7,7 +7,7 @@ namespace diffx::rule {
 
 template <class Process, class Cache>
 inline constexpr bool cache_suits_values =
-    Process::values == value_kind::continuous || Cache::depth == 0;
+    (Process::values == value_kind::continuous && !sphere_process<Process>) || Cache::depth == 0;
 
 /// Caches of text: those that look at the classes of the state.
 template <class Process, class Cache>
@@ -26,10 +26,12 @@ struct process_and_cache_must_fit {
                 "diffx: this cache looks at classes, and the process has numbers. Use cache::none, "
                 "cache::every_n or cache::taylor. The two policies are the arguments of "
                 "process_and_cache_must_fit<...>.");
-  static_assert(cache_suits_values<Process, Cache>,
-                "diffx: this cache stores and extrapolates predictions of numbers; logits of other "
-                "classes are no forecast. Use cache::none with a process of classes. The two "
-                "policies are the arguments of process_and_cache_must_fit<...>.");
+  static_assert(
+      cache_suits_values<Process, Cache>,
+      "diffx: this cache stores and extrapolates predictions of numbers; logits of other "
+      "classes are no forecast. Use cache::none with a process of classes or of points on "
+      "spheres. The two "
+      "policies are the arguments of process_and_cache_must_fit<...>.");
 };
 
 }  // namespace diffx::rule

@@ -7,7 +7,8 @@
 namespace diffx::rule {
 
 template <class Process, class Guidance>
-inline constexpr bool guidance_suits_values = Process::values == value_kind::continuous ||
+inline constexpr bool guidance_suits_values = (Process::values == value_kind::continuous &&
+                                               !sphere_process<Process>) ||
                                               (Guidance::hook == x0_hook::none &&
                                                Guidance::reduction == guidance_reduction::none &&
                                                !renoises_unguided<Guidance>);
@@ -17,7 +18,8 @@ struct process_and_guidance_must_fit {
   static_assert(
       guidance_suits_values<Process, Guidance>,
       "diffx: this guidance clips, rescales or re-noises an x0 estimate, which a block of "
-      "classes does not have. Use guidance::none or guidance::cfg, which mixes logits. The two "
+      "classes or of points on spheres does not have. Use guidance::none or guidance::cfg, which "
+      "mixes logits. The two "
       "policies are the arguments of process_and_guidance_must_fit<...>.");
 };
 
