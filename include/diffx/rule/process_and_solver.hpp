@@ -5,10 +5,18 @@
 
 namespace diffx::rule {
 
+/// A solver of classes may be for absorbing noise alone (`absorbing = true`) or for any other.
 template <class Process, class Solver>
-inline constexpr bool solver_suits_process = (gaussian_process<Process> && linear_solver<Solver>) ||
-                                             (categorical_process<Process> &&
-                                              categorical_solver<Solver>);
+inline constexpr bool solver_suits_limit = true;
+template <class Process, class Solver>
+requires requires { Solver::absorbing; }
+inline constexpr bool solver_suits_limit<Process, Solver> =
+    Solver::absorbing == Process::is_absorbing;
+
+template <class Process, class Solver>
+inline constexpr bool solver_suits_process = gaussian_process<Process>&& linear_solver<Solver>;
+template <categorical_process Process, categorical_solver Solver>
+inline constexpr bool solver_suits_process<Process, Solver> = solver_suits_limit<Process, Solver>;
 
 template <class Process, class Solver>
 struct process_and_solver_must_fit {
@@ -17,7 +25,8 @@ struct process_and_solver_must_fit {
                 "scalar alpha and sigma (process::vp, process::ve, process::edm, "
                 "process::rectified_flow, ...) take the continuous solvers (solver::ddim, "
                 "solver::dpmpp_2m, ...); processes of classes (process::absorbing, "
-                "process::uniform, process::marginal) take solver::ancestral. The two policies are "
+                "process::uniform, process::marginal) take solver::ancestral, of which "
+                "solver::remdm needs masks and solver::gibbs must have none. The two policies are "
                 "the arguments of process_and_solver_must_fit<...>.");
 };
 

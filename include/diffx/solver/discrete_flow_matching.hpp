@@ -19,8 +19,8 @@ enum class flow_rates {
 
 /// The solver of discrete flow matching: positions jump independently along a probability velocity.
 ///
-/// The flow's time is u = 1 - t and its scheduler kappa(u) = alpha. Of a position in class x, with a
-/// data class x1 drawn from the network's posterior, the rates of jumping to another class y are
+/// The flow's time is u = 1 - t and its scheduler kappa(u) = alpha. Of a position in class x, with
+/// a data class x1 drawn from the network's posterior, the rates of jumping to another class y are
 ///
 ///     v(y) = (1 + c) kappa' / (1 - kappa) 1[y = x1]  +  c kappa' / kappa pi(y)
 ///

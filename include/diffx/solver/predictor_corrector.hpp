@@ -7,24 +7,22 @@
 #include <diffx/solver/gibbs.hpp>
 
 #include <string_view>
-#include <utility>
 
 namespace diffx::solver {
 
-/// A step of a solver of classes, and then sweeps of a corrector at the level it has reached. Every
-/// sweep is an evaluation.
+/// A step of a solver of classes, and then sweeps of a corrector at the level that it has reached.
+/// Every sweep is an evaluation.
 ///
 /// Nothing is corrected at alpha = 1, where the corrector has no noise to work with. N steps cost
 /// N + Sweeps C evaluations, with C the steps that are corrected: the timetable's first
-/// `corrected_steps`, or all but the last.
+/// `corrected_steps`, or all that do not end at alpha = 1.
 ///
-/// Requires  a predictor whose last weight is at least 0: that is how its stages are told apart.
 /// Source    Campbell et al. 2022, arXiv:2205.14987; Gat et al. 2024, arXiv:2407.15595.
 /// Shapes    those of the predictor.
 /// Errors    those of the predictor and the corrector.
-template <categorical_solver Predictor, class Corrector = gibbs, int Sweeps = 1>
+template <categorical_solver Predictor, class Corrector = gibbs<>, int Sweeps = 1>
 struct predictor_corrector {
-  static_assert(Sweeps >= 1 && Sweeps <= 64, "diffx: Sweeps must be in [1, 64].");
+  static_assert(Sweeps >= 1 && Sweeps <= 256, "diffx: Sweeps must be in [1, 256].");
   using kind = solver_tag;
   static constexpr std::string_view name = "solver::predictor_corrector";
   static constexpr std::string_view source = "arXiv:2205.14987";
@@ -32,6 +30,8 @@ struct predictor_corrector {
   static constexpr bool absorbing = Corrector::absorbing;
   static constexpr int order = Predictor::order;
   static constexpr int max_evals = Predictor::max_evals + Sweeps;
+  using predictor_type = Predictor;
+  using corrector_type = Corrector;
 
   Predictor predictor{};
   Corrector corrector{};
@@ -40,30 +40,19 @@ struct predictor_corrector {
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
     predictor.plan(c, out);
-    if (c.to().sigma == 0.0) return;
-    if (corrected_steps >= 0 && c.index >= corrected_steps) return;
+    if (c.to().sigma == 0.0 || (corrected_steps >= 0 && c.index >= corrected_steps)) return;
     for (int i = 0; i < Sweeps; ++i) {
       corrector.plan(c, out);
-      categorical_stage& s = out.stages().back();
-      // Draws of their own after the predictor's.
-      s.key = {c.index, (i + 1) * draws_of_a_stage, 0, c.to().t, c.to().t};
-      s.weight.back() = correcting;
+      // Draws of their own, after the predictor's.
+      out.stages().back().key = {c.index, first_draw + i * Corrector::draws, 0, c.to().t, c.to().t};
     }
   }
 
-  template <bool Cavity, class Row, class Words>
-  DIFFX_HD static int advance(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
-                              Words const& words) {
-    if (w[3] == correcting) {
-      return Corrector::template advance<Cavity>(w, law, now, row, words);
-    }
-    return Predictor::template advance<Cavity>(w, law, now, row, words);
-  }
+  /// True of a stage that the corrector takes.
+  static bool corrects(categorical_stage const& s) noexcept { return s.key.draw >= first_draw; }
 
  private:
-  static constexpr double correcting = -1.0;
-  static constexpr int draws_of_a_stage = 16;
-  static_assert(Corrector::draws <= draws_of_a_stage);
+  static constexpr int first_draw = 16;
 };
 
 template <class P>
@@ -73,15 +62,16 @@ predictor_corrector(P, C) -> predictor_corrector<P, C>;
 template <class P, class C>
 predictor_corrector(P, C, int) -> predictor_corrector<P, C>;
 
-/// Steps of a run that has `budget` evaluations and corrects its first steps, `sweeps` times each:
-/// as many of them as leave one step at the end without.
+/// A run of `budget` evaluations whose first steps are corrected, `sweeps` times each: as many of
+/// them as leave one step at the end without.
 struct corrected_run {
   int steps = 0;
-  int corrected = 0;
+  int corrected_steps = 0;
+
+  static constexpr corrected_run of(int budget, int sweeps) noexcept {
+    int const corrected = sweeps > 0 ? (budget - 1) / (1 + sweeps) : 0;
+    return {budget - sweeps * corrected, corrected};
+  }
 };
-constexpr corrected_run split_budget(int budget, int sweeps) noexcept {
-  int const corrected = sweeps > 0 ? (budget - 1) / (1 + sweeps) : 0;
-  return {budget - sweeps * corrected, corrected};
-}
 
 }  // namespace diffx::solver

@@ -7,16 +7,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <concepts>
+#include <cstdint>
+#include <limits>
 #include <string_view>
+#include <type_traits>
 
 namespace diffx::solver {
 
 /// How many visible positions a step masks again: a share r of them, each by a coin of its own.
 ///
-/// | `r.share(t, from, to)`      | r before it is held below its limit; t: the grid's own time     |
-/// | `r.on(process, level)`      | the level at which the rule stands at a level of the grid       |
-/// | `r.check()`                 | throws if its numbers are out of range                          |
+/// | `r.share(t, from, to)`      | r before it is held below its limit; t: the grid's own time | |
+/// `r.on(process, level)`      | the level at which the rule stands at a level of the grid       |
+/// | `r.check()`                 | throws if its numbers are out of range |
 namespace remask {
 
 /// The largest share that leaves the marginals as they are, min(1, (1 - alpha_s) / alpha_t). At
@@ -37,7 +39,8 @@ struct cap {
     return l;
   }
   void check() const {
-    detail::require(eta >= 0.0 && eta <= 1.0, "diffx::solver::remask::cap", "eta", eta, "in [0, 1]");
+    detail::require(eta >= 0.0 && eta <= 1.0, "diffx::solver::remask::cap", "eta", eta,
+                    "in [0, 1]");
   }
 };
 
@@ -107,9 +110,53 @@ struct loop {
     detail::require(eta >= 0.0 && eta <= 1.0, where, "eta", eta, "in [0, 1]");
     detail::require(t_on < 1.0 && t_on > t_off, where, "t_on", t_on, "in (t_off, 1)");
     detail::require(t_off > 0.0, where, "t_off", t_off, "above 0");
-    detail::require(alpha_on > 0.0 && alpha_on < 1.0, where, "alpha_on", alpha_on,
-                           "in (0, 1)");
+    detail::require(alpha_on > 0.0 && alpha_on < 1.0, where, "alpha_on", alpha_on, "in (0, 1)");
   }
+};
+
+/// The limit's share of one position, spread over all visible ones of a sample by how unlikely
+/// their classes were when they were drawn:
+///
+///     r^l = limit softmax_l(-psi^l),    psi = the probability of the class then
+///
+/// Classes that the solver has not drawn are never masked. The marginals hold on no position by
+/// itself: a heuristic.
+struct confidence {
+  static constexpr std::string_view name = "confidence";
+
+  /// Of the visible classes of one sample: exp(-psi - least) sums to `sum`.
+  struct total {
+    double least = 0.0;  // the smallest psi, with the opposite sign the largest logit
+    double sum = 0.0;    // 0: nothing can be masked
+
+    DIFFX_HD double share(double psi) const noexcept {
+      return sum > 0.0 ? std::exp(least - psi) / sum : 0.0;
+    }
+  };
+
+  template <class Code>
+  DIFFX_HD static total of(Code const* x, double const* psi, std::int64_t positions,
+                           int mask) noexcept {
+    constexpr double never = std::numeric_limits<double>::infinity();
+    total t{never, 0.0};
+    for (std::int64_t p = 0; p < positions; ++p) {
+      if (static_cast<int>(x[p]) != mask && psi[p] < t.least) t.least = psi[p];
+    }
+    if (t.least == never) return t;
+    for (std::int64_t p = 0; p < positions; ++p) {
+      if (static_cast<int>(x[p]) != mask) t.sum += std::exp(t.least - psi[p]);
+    }
+    return t;
+  }
+
+  double share(double, level const& from, level const& to) const noexcept {
+    return limit(from, to);
+  }
+  template <class Process>
+  level on(Process const&, level const& l) const {
+    return l;
+  }
+  void check() const {}
 };
 
 }  // namespace remask
@@ -119,9 +166,9 @@ struct loop {
 ///     from a class:     the mask with r, else it stays
 ///     from the mask:    a class of p with (alpha_s - (1 - r) alpha_t) / (1 - alpha_t)
 ///
-/// with r the rule's share, held at or below min(1, (1 - alpha_s) / alpha_t): every position carries
-/// data with probability alpha_s after the step, whatever the rule. r = 0 is solver::ancestral. A
-/// last step onto alpha = 1 masks nothing and leaves no mask.
+/// with r the rule's share, held at or below min(1, (1 - alpha_s) / alpha_t): every position
+/// carries data with probability alpha_s after the step, whatever the rule. r = 0 is
+/// solver::ancestral. A last step onto alpha = 1 masks nothing and leaves no mask.
 ///
 /// N steps cost N evaluations. Classes that were given, a prompt's, are masked again like all
 /// others unless they are put back after every step.
@@ -129,7 +176,8 @@ struct loop {
 /// Source    Wang et al. 2025, arXiv:2503.00307. The forward-backward rule is that of Campbell et
 ///           al. 2022, arXiv:2205.14987; there its share may exceed what the marginals allow.
 /// Shapes    x: [batch, positions], integers; logits [batch, positions, classes].
-/// Errors    an inversion, and a rule whose numbers are out of range, throw when the run is planned;
+/// Errors    an inversion, and a rule whose numbers are out of range, throw when the run is
+/// planned;
 ///           a row of logits that is no distribution is reported with step, sample and position.
 template <class Rule = remask::cap>
 struct remdm {
@@ -138,8 +186,11 @@ struct remdm {
   static constexpr std::string_view source = "arXiv:2503.00307";
   static constexpr value_kind values = value_kind::categorical;
   static constexpr bool absorbing = true;
+  static constexpr bool remembers_draws = std::is_same_v<Rule, remask::confidence>;
   static constexpr int order = 1;
   static constexpr int max_evals = 1;
+
+  using rule_type = Rule;
 
   Rule rule{};
 
@@ -159,7 +210,7 @@ struct remdm {
   auto weights(double t, level const& from, level const& to) const {
     double const r = std::min(rule.share(t, from, to), remask::limit(from, to));
     return decltype(categorical_stage::weight){
-        (from.sigma - to.sigma + r * from.alpha) / from.sigma, r};
+        (from.sigma - to.sigma + (remembers_draws ? 0.0 : r) * from.alpha) / from.sigma, r};
   }
 
   /// Of a position in class `now`: its class after the step, or -1 if the row is no distribution.
@@ -171,6 +222,17 @@ struct remdm {
     if (now != law.mask) return coin < w[1] ? law.mask : now;
     if (coin >= w[0]) return now;
     return row.scan() ? row.draw(detail::unit_uniform(first.word[2], first.word[3])) : -1;
+  }
+
+  /// The same where a position remembers the probability `psi` of its class and has a share of its
+  /// own of w[1].
+  template <bool Cavity, class Row, class Words>
+  DIFFX_HD static int advance(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
+                              Words const& words, double share, double& psi) {
+    double const mine[4] = {w[0], w[1] * share, 0.0, 0.0};
+    int const next = advance<Cavity>(mine, law, now, row, words);
+    if (now == law.mask && next >= 0 && next != now) psi = row.probability(next);
+    return next;
   }
 };
 
