@@ -21,6 +21,8 @@ struct kept_power {
 
   double moved(double t) const noexcept { return -std::expm1(power * std::log1p(-t)); }
   double time(double moved) const noexcept { return -std::expm1(std::log1p(-moved) / power); }
+  /// The derivative of 1 - alpha.
+  double moved_rate(double t) const noexcept { return power * std::pow(1.0 - t, power - 1.0); }
   void check() const {
     diffx::detail::require(power > 0.0 && std::isfinite(power), "diffx::schedule::kept_power",
                            "power", power, "positive and finite");
