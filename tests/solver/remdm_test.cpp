@@ -163,8 +163,9 @@ TEST_CASE("remdm: the law of the chain, exact and hostile, and the masks after e
         level const from = rule.on(p, g[i]), to = rule.on(p, g[i + 1]);
         double const limit = from.alpha > 0.0 ? std::min(1.0, (1.0 - to.alpha) / from.alpha) : 1.0;
         double const r = std::min(limit, rule.share(g[i].t, from, to));
-        law = propagated(law, network, 4, from,
-                   each(kernel_of((to.alpha - (1.0 - r) * from.alpha) / (1.0 - from.alpha), r)));
+        law = propagated(
+            law, network, 4, from,
+            each(kernel_of((to.alpha - (1.0 - r) * from.alpha) / (1.0 - from.alpha), r)));
       }
       auto const seen = counts(s, memo(network, 4), g, samples, ++seed);
       CHECK(test::passes(name + which, test::test_cells(seen, data_part(law, 4)).p));
@@ -283,8 +284,8 @@ TEST_CASE("remdm by confidence: the law of the chain over classes and what they 
     auto const seen = counts(s, memo(network, 4), g, samples, seed);
     CHECK(test::passes("remdm confidence " + name, test::test_cells(seen, normalised(want)).p));
     // It differs from the other rules, so the test sees memory.
-    auto const other = counts(sampler{p, solver::remdm{remask::rescale{1.0}}}, memo(network, 4), g,
-                              samples, seed);
+    auto const other =
+        counts(sampler{p, solver::remdm{remask::rescale{1.0}}}, memo(network, 4), g, samples, seed);
     CHECK(test::test_cells(other, normalised(want)).p < 1e-6);
   };
   check(exact, "exact", 301);

@@ -118,8 +118,8 @@ template <class T>
 weights softmax(std::vector<T> const& logits, int position) {
   weights p;
   for (int v = 0; v < classes; ++v) {
-    p.push_back(std::exp(
-        static_cast<double>(logits[static_cast<std::size_t>(position * classes + v)])));
+    p.push_back(
+        std::exp(static_cast<double>(logits[static_cast<std::size_t>(position * classes + v)])));
   }
   return normalised(p);
 }
@@ -141,7 +141,7 @@ weights start_law(Process const& p) {
 /// position after the step, given the state.
 template <class Network, class Kernel>
 weights propagated(weights const& law, Network const& d, int states, diffx::level const& at,
-             Kernel const& kernel) {
+                   Kernel const& kernel) {
   weights out(law.size(), 0.0);
   for (std::size_t i = 0; i < law.size(); ++i) {
     if (law[i] == 0.0) continue;
