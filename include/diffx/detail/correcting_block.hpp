@@ -120,11 +120,6 @@ class correcting_block : public Base {
     order_ = reinterpret_cast<std::int32_t*>(keys_ + x.size());
   }
 
-  void fix(std::uint8_t const* fixed) noexcept {
-    Base::fix(fixed);
-    fixed_ = fixed;
-  }
-
   template <class Exec>
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool ends_step,
              level const* next, Code* preview) {
@@ -136,7 +131,7 @@ class correcting_block : public Base {
     for (std::size_t k = 0; k < s.weight.size(); ++k) keys.coefficients[k] = s.weight[k];
     keys.key.block = Base::block();
     exec.for_each_sample(x.size(), keys);
-    exec.for_each_sample(x.batch, order_picks{x.features, fixed_, keys_, order_});
+    exec.for_each_sample(x.batch, order_picks{x.features, Base::fixed(), keys_, order_});
     auto const wanted = static_cast<std::int64_t>(s.weight[2]);
     std::int64_t const picks = wanted < x.features ? wanted : x.features;
     exec.for_each_sample(
@@ -146,7 +141,6 @@ class correcting_block : public Base {
   }
 
  private:
-  std::uint8_t const* fixed_ = nullptr;
   double* keys_;
   std::int32_t* order_;
 };

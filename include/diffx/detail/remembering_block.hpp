@@ -100,11 +100,6 @@ class remembering_block
     psi_ = reinterpret_cast<double*>(total_ + x.batch);
   }
 
-  void fix(std::uint8_t const* fixed) noexcept {
-    base::fix(fixed);
-    fixed_ = fixed;
-  }
-
   /// The state is there: its classes were given.
   template <class Exec>
   void begin(Exec const& exec, int, int) {
@@ -119,7 +114,7 @@ class remembering_block
                          total_op<Code, rule>{x.data, x.features, base::law().mask, psi_, total_});
     remembering_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, rule, Noise> pass{
         x.data, x.features,    x.first_sample, base::mix(m), {},  base::law(),
-        s.key,  base::noise(), fixed_,         total_,       psi_};
+        s.key,  base::noise(), base::fixed(),  total_,       psi_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = base::block();
     exec.for_each_sample(x.size(), pass);
@@ -132,7 +127,6 @@ class remembering_block
   }
 
  private:
-  std::uint8_t const* fixed_ = nullptr;
   typename rule::total* total_;
   double* psi_;
 };
