@@ -8,6 +8,8 @@ namespace {
 constexpr entry_file files[] = {
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
+    {"discrete_ddim", discrete_ddim_entry},
+    {"discrete_ddim_loo", discrete_ddim_loo_entry},
     {"entropy_bound", refine_entry},
 };
 

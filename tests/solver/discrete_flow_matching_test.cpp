@@ -6,7 +6,7 @@
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/marginal.hpp>
 #include <diffx/process/uniform.hpp>
-#include <diffx/schedule/kept_power.hpp>
+#include <diffx/schedule/polynomial.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 
@@ -201,7 +201,7 @@ TEST_CASE("discrete flow matching: extreme words draw no class that the network 
 }
 
 TEST_CASE("discrete flow matching: under absorbing noise c = 0 has the ancestral probabilities") {
-  process::absorbing<schedule::kept_power> const p(3, 3, {2.0});
+  process::absorbing<schedule::polynomial> const p(3, 3, {2.0});
   auto const g = grid::uniform_t(p, 9);
   for (int i = 0; i + 1 < 9; ++i) {
     auto const s = plan_of({}, p, g[i], g[i + 1]);
@@ -214,7 +214,7 @@ TEST_CASE("discrete flow matching: under absorbing noise c = 0 has the ancestral
 }
 
 TEST_CASE("discrete flow matching: frozen rates are the derivative, integrated ones the integral") {
-  process::uniform<schedule::kept_power> const p(3, {3.0});
+  process::uniform<schedule::polynomial> const p(3, {3.0});
   dfm const s{.c = 0.7, .rates = solver::flow_rates::frozen};
   level const from = p.at(0.6);
   // Over a short step the two agree to first order; the schedule's derivative is a difference.
@@ -223,8 +223,8 @@ TEST_CASE("discrete flow matching: frozen rates are the derivative, integrated o
   auto const i = plan_of({.c = 0.7}, p, from, p.at(0.6 - h));
   CHECK(f.weight[0] == doctest::Approx(i.weight[0]).epsilon(1e-5));
   CHECK(f.weight[1] == doctest::Approx(i.weight[1]).epsilon(1e-5));
-  auto const power = schedule::kept_power{3.0};
-  CHECK(power.moved_rate(0.6) ==
+  auto const power = schedule::polynomial{3.0};
+  CHECK(power.slope(0.6) ==
         doctest::Approx((power.moved(0.6 + h) - power.moved(0.6 - h)) / (2 * h)).epsilon(1e-9));
   for (double const t : {0.0, 1e-12, 0.3, 0.9, 1.0}) {
     CHECK(power.time(power.moved(t)) == doctest::Approx(t).epsilon(1e-12));
@@ -273,9 +273,9 @@ TEST_CASE("discrete flow matching: the law of the chain, for every source and ki
       }
     }
   };
-  check(process::absorbing<schedule::kept_power>(3, 3, {2.0}), "absorbing");
-  check(process::uniform<schedule::kept_power>(3, {2.0}), "uniform");
-  check(process::marginal<schedule::kept_power>({0.5, 0.3, 0.2}, {2.0}), "marginal");
+  check(process::absorbing<schedule::polynomial>(3, 3, {2.0}), "absorbing");
+  check(process::uniform<schedule::polynomial>(3, {2.0}), "uniform");
+  check(process::marginal<schedule::polynomial>({0.5, 0.3, 0.2}, {2.0}), "marginal");
 }
 
 TEST_CASE("discrete flow matching: the error falls as 1 / N, and log N / N from a uniform source") {

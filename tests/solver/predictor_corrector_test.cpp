@@ -430,7 +430,7 @@ TEST_CASE("predictor and corrector: the law of the chain") {
     using solver::gibbs;
     using solver::predictor_corrector;
     go(predictor_corrector{ancestral{}}, 1, random_one, "random", steps);
-    go(predictor_corrector<ancestral, gibbs<>, 3>{{}, {2}, 2}, 3, random_two, "random two", 2);
+    go(predictor_corrector{ancestral{}, gibbs<>{2}, 3, 2}, 3, random_two, "random two", 2);
     // Under uniform noise scores tie, and rounding decides.
     if (name.starts_with("marginal")) {
       go(predictor_corrector{ancestral{}, gibbs<pick::lowest_margin>{1, 0.0}}, 1, by_margin(0.0),
@@ -484,9 +484,9 @@ TEST_CASE("predictor and corrector: evaluations, budget, promises, refusals") {
     return sampler{p, s}.sample(exec::host{}, d, g, v).evaluations;
   };
   CHECK(evaluations(predictor_corrector{ancestral{}}) == 6 + 5);
-  CHECK(evaluations(predictor_corrector<ancestral, gibbs<>, 3>{}) == 6 + 15);
-  CHECK(evaluations(predictor_corrector{ancestral{}, gibbs<>{}, 2}) == 6 + 2);
-  CHECK(evaluations(predictor_corrector{ancestral{}, gibbs<>{}, 0}) == 6);
+  CHECK(evaluations(predictor_corrector{ancestral{}, gibbs<>{}, 3}) == 6 + 15);
+  CHECK(evaluations(predictor_corrector{ancestral{}, gibbs<>{}, 1, 2}) == 6 + 2);
+  CHECK(evaluations(predictor_corrector{ancestral{}, gibbs<>{}, 1, 0}) == 6);
   using run = solver::corrected_run;
   for (int budget = 1; budget < 40; ++budget) {
     for (int sweeps = 0; sweeps < 5; ++sweeps) {
@@ -513,6 +513,8 @@ TEST_CASE("predictor and corrector: evaluations, budget, promises, refusals") {
                        doctest::Contains("picks = 0"), error);
   CHECK_THROWS_WITH_AS(evaluations(predictor_corrector{ancestral{}, gibbs<>{1, -1.0}}),
                        doctest::Contains("temperature = -1"), error);
+  CHECK_THROWS_WITH_AS(evaluations(predictor_corrector{ancestral{}, gibbs<>{}, 257}),
+                       doctest::Contains("sweeps = 257"), error);
   static_assert(!rule::solver_suits_process<process::absorbing<>, predictor_corrector<ancestral>>);
   static_assert(rule::solver_suits_process<process::uniform<>, predictor_corrector<ancestral>>);
   auto const bad = denoiser::predicts<prediction::x0_posterior<double>>(

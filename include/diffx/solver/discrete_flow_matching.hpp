@@ -31,7 +31,7 @@ enum class flow_rates {
 /// already, takes c = 0.
 ///
 /// Integrated rates with c = 0 under absorbing noise are solver::ancestral's own probabilities. The
-/// library of the source freezes the rates; that needs a schedule with `moved_rate(t)`, the
+/// library of the source freezes the rates; that needs a schedule with `slope(t)`, the
 /// derivative of 1 - alpha.
 ///
 /// N steps cost N evaluations; the error falls as 1 / N, with c > 0 and a uniform source as log N /
@@ -126,12 +126,12 @@ struct discrete_flow_matching {
   velocity step_rates(Process const& process, level const& from, level const& to) const {
     if (to.sigma == 0.0) return {certain, 0.0};
     if (rates == flow_rates::integrated) return over(from, to);
-    if constexpr (requires { process.schedule().moved_rate(1.0); }) {
-      velocity const v = at(from, process.schedule().moved_rate(from.t));
+    if constexpr (requires { process.schedule().slope(1.0); }) {
+      velocity const v = at(from, process.schedule().slope(from.t));
       return {v.data * (from.t - to.t), v.source * (from.t - to.t)};
     } else {
       detail::fail(
-          "diffx::solver::discrete_flow_matching: this schedule has no moved_rate(t), which "
+          "diffx::solver::discrete_flow_matching: this schedule has no slope(t), which "
           "flow_rates::frozen needs");
     }
   }

@@ -14,34 +14,38 @@ namespace diffx::solver {
 /// Every sweep is an evaluation.
 ///
 /// Nothing is corrected at alpha = 1, where the corrector has no noise to work with. N steps cost
-/// N + Sweeps C evaluations, with C the steps that are corrected: the timetable's first
+/// N + sweeps C evaluations, with C the steps that are corrected: the timetable's first
 /// `corrected_steps`, or all that do not end at alpha = 1.
 ///
 /// Source    Campbell et al. 2022, arXiv:2205.14987; Gat et al. 2024, arXiv:2407.15595.
 /// Shapes    those of the predictor.
-/// Errors    those of the predictor and the corrector.
-template <categorical_solver Predictor, class Corrector = gibbs<>, int Sweeps = 1>
+/// Errors    those of the predictor and the corrector; sweeps outside [0, 256] throw when the run
+/// is
+///           planned.
+template <categorical_solver Predictor, class Corrector = gibbs<>>
 struct predictor_corrector {
-  static_assert(Sweeps >= 1 && Sweeps <= 256, "diffx: Sweeps must be in [1, 256].");
   using kind = solver_tag;
   static constexpr std::string_view name = "solver::predictor_corrector";
   static constexpr std::string_view source = "arXiv:2205.14987";
   static constexpr value_kind values = value_kind::categorical;
   static constexpr bool absorbing = Corrector::absorbing;
   static constexpr int order = Predictor::order;
-  static constexpr int max_evals = Predictor::max_evals + Sweeps;
+  static constexpr int max_evals = Predictor::max_evals + 1;  // of a step with one sweep
   using predictor_type = Predictor;
   using corrector_type = Corrector;
 
   Predictor predictor{};
   Corrector corrector{};
+  int sweeps = 1;            // after every corrected step
   int corrected_steps = -1;  // -1: all that can be
 
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
+    detail::require(sweeps >= 0 && sweeps <= max_sweeps, "diffx::solver::predictor_corrector",
+                    "sweeps", sweeps, "in [0, 256]");
     predictor.plan(c, out);
     if (c.to().sigma == 0.0 || (corrected_steps >= 0 && c.index >= corrected_steps)) return;
-    for (int i = 0; i < Sweeps; ++i) {
+    for (int i = 0; i < sweeps; ++i) {
       corrector.plan(c, out);
       // Draws of their own, after the predictor's.
       out.stages().back().key = {c.index, first_draw + i * Corrector::draws, 0, c.to().t, c.to().t};
@@ -53,6 +57,8 @@ struct predictor_corrector {
 
  private:
   static constexpr int first_draw = 16;
+  static constexpr int max_sweeps = 256;
+  static_assert(first_draw + max_sweeps * Corrector::draws <= noise::max_draw);
 };
 
 template <class P>
@@ -61,6 +67,8 @@ template <class P, class C>
 predictor_corrector(P, C) -> predictor_corrector<P, C>;
 template <class P, class C>
 predictor_corrector(P, C, int) -> predictor_corrector<P, C>;
+template <class P, class C>
+predictor_corrector(P, C, int, int) -> predictor_corrector<P, C>;
 
 /// A run of `budget` evaluations whose first steps are corrected, `sweeps` times each: as many of
 /// them as leave one step at the end without.
