@@ -1,12 +1,13 @@
-// Recipes of masks that come back, discrete flows and uniform noise: they run as their comments say.
+// Recipes of masks that come back, discrete flows and uniform noise: they run as their comments
+// say.
 
 #include <diffx/denoiser/joint_table.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
-#include <diffx/guidance/cfg.hpp>
 #include <diffx/recipe/dfm.hpp>
 #include <diffx/recipe/remdm.hpp>
 #include <diffx/recipe/udlm.hpp>
+#include <diffx/schedule/polynomial.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -29,16 +30,19 @@ int evaluations(Sampler const& s, int steps) {
 }
 
 TEST_CASE("recipes of remasking, flows and uniform noise") {
-  CHECK(evaluations(recipe::remdm<>{process::absorbing<>(3)}, 12) == 12);
-  CHECK(evaluations(recipe::remdm<solver::remask::loop>{process::absorbing<>(3)}, 12) == 12);
-  CHECK(evaluations(recipe::remdm<solver::remask::confidence>{process::absorbing<>(3)}, 12) == 12);
-  CHECK(evaluations(recipe::dfm{process::absorbing<schedule::polynomial>(3, 3, {2.0}), {.c = 1.0}},
-                    9) == 9);
-  CHECK(evaluations(recipe::dfm_uniform{process::uniform<schedule::polynomial>(3)}, 9) == 9);
-  CHECK(evaluations(recipe::udlm<>{process::uniform<>(3)}, 5) == 5);
-  auto const r = solver::corrected_run::of(20, 1);
-  recipe::udlm_corrected<> const s{process::uniform<>(3), {{}, {}, 1, r.corrected_steps}};
-  CHECK(evaluations(s, r.steps) == 20);
+  process::absorbing<> const masks(3);
+  CHECK(evaluations(recipe::remdm(masks), 12) == 12);
+  CHECK(evaluations(recipe::remdm(masks, solver::remask::loop{}), 12) == 12);
+  CHECK(evaluations(recipe::remdm(masks, solver::remask::confidence{}), 12) == 12);
+  CHECK(evaluations(recipe::dfm(process::absorbing<schedule::polynomial>(3, 3, {2.0}), 1.0), 9) ==
+        9);
+  process::uniform<> const noise(3);
+  CHECK(evaluations(recipe::dfm(noise), 9) == 9);
+  CHECK(evaluations(recipe::udlm(noise), 5) == 5);
+  CHECK(evaluations(recipe::udlm_corrected(noise, 20), solver::corrected_run::of(20, 1).steps) ==
+        20);
+  CHECK(evaluations(recipe::udlm_corrected<solver::pick::at_random>(noise, 21, 3, 2),
+                    solver::corrected_run::of(21, 3).steps) == 21);
 }
 
 }  // namespace

@@ -6,18 +6,15 @@
 
 namespace diffx::recipe {
 
-/// ReMDM: masked diffusion that takes back some of what it has drawn, by the rule `cap`,
-/// `rescale`, `confidence`, `loop` or `forward_backward`.
-///
-///     recipe::remdm<> const s{process::absorbing<>(classes)};
-///     auto const grid = grid::uniform_t(s.process, 1024);
-///
-/// The rules' defaults are the published ones for 1024 steps; the log-linear schedule is too. The
-/// published runs stop at t = 1e-5 and take the likeliest class of what is masked then, from a
-/// nucleus of 0.9; here the last step draws.
+/// ReMDM: masked text of which a part is taken back in every step, by the rule remask::cap,
+/// rescale, confidence, loop or forward_backward. The rules' numbers are the published ones for a
+/// grid::uniform_t of 1024 steps. The published runs draw from a nucleus of 0.9 and end with the
+/// likeliest class of what is still masked at t = 1e-5; here the last step draws.
 ///
 /// Source    Wang et al. 2025, arXiv:2503.00307.
 template <class Rule = solver::remask::cap>
-using remdm = sampler<process::absorbing<>, solver::remdm<Rule>>;
+auto remdm(process::absorbing<> const& process, Rule const& rule = {}) {
+  return sampler{process, solver::remdm<Rule>{rule}};
+}
 
 }  // namespace diffx::recipe

@@ -9,24 +9,25 @@
 
 namespace diffx::recipe {
 
-/// UDLM: uniform noise on a log-linear schedule and ancestral steps. A network trained by its bound
+/// UDLM: ancestral sampling of text under uniform noise, log-linear. A network trained by the bound
 /// predicts a cavity (prediction::x0_cavity), one trained by cross-entropy a posterior.
 ///
-///     recipe::udlm<> const s{process::uniform<>(classes)};
-///
 /// Source    Schiff et al. 2024, arXiv:2412.10193.
-template <guidance_policy Guidance = guidance::none>
-using udlm = sampler<process::uniform<>, solver::ancestral, Guidance>;
+template <class Guidance = guidance::none>
+auto udlm(process::uniform<> const& process, Guidance const& guidance = {}) {
+  return sampler{process, solver::ancestral{}, guidance};
+}
 
-/// The same with Gibbs sweeps of the positions whose classes the network doubts most, one a sweep.
-///
-///     auto const r = solver::corrected_run::of(evaluations, 1);
-///     recipe::udlm_corrected<> const s{process::uniform<>(classes), {{}, {}, 1, r.corrected_steps}};
-///     auto const grid = grid::uniform_t(s.process, r.steps);
+/// The same with Gibbs sweeps: after each of the first steps, `sweeps` times, the `picks` positions
+/// are drawn anew whose classes the network doubts most. `budget` evaluations take a grid of
+/// solver::corrected_run::of(budget, sweeps).steps steps.
 ///
 /// Source    arXiv:2605.22765.
 template <class Pick = solver::pick::lowest_margin>
-using udlm_corrected =
-    sampler<process::uniform<>, solver::predictor_corrector<solver::ancestral, solver::gibbs<Pick>>>;
+auto udlm_corrected(process::uniform<> const& process, int budget, int sweeps = 1, int picks = 1) {
+  int const corrected = solver::corrected_run::of(budget, sweeps).corrected_steps;
+  return sampler{process, solver::predictor_corrector{
+                              solver::ancestral{}, solver::gibbs<Pick>{picks}, sweeps, corrected}};
+}
 
 }  // namespace diffx::recipe
