@@ -148,7 +148,7 @@ TEST_CASE("discrete flow matching: drawing another class of the limit law") {
       weights count(3, 0.0);
       constexpr int cells = 4200;  // a multiple of every share's denominator
       for (int i = 0; i < cells; ++i) {
-        count[static_cast<std::size_t>(p.limit().draw_other(now, (i + 0.5) / cells))] += 1.0;
+        count[static_cast<std::size_t>(p.limit().draw_other((i + 0.5) / cells, now))] += 1.0;
       }
       for (int k = 0; k < 3; ++k) {
         double const want =
@@ -157,7 +157,7 @@ TEST_CASE("discrete flow matching: drawing another class of the limit law") {
         CHECK(std::abs(count[static_cast<std::size_t>(k)] / cells - want) < 1.0 / cells);
       }
       for (double const u : {0x1p-53, 1.0 - 0x1p-53}) {
-        int const k = p.limit().draw_other(now, u);
+        int const k = p.limit().draw_other(u, now);
         CHECK(k != now);
         CHECK(pi[static_cast<std::size_t>(k)] > 0.0);
       }
@@ -167,10 +167,10 @@ TEST_CASE("discrete flow matching: drawing another class of the limit law") {
   for (int now = 0; now < 4; ++now) {
     weights count(4, 0.0);
     for (int i = 0; i < 300; ++i) {
-      count[static_cast<std::size_t>(p.limit().draw_other(now, (i + 0.5) / 300))] += 1.0;
+      count[static_cast<std::size_t>(p.limit().draw_other((i + 0.5) / 300, now))] += 1.0;
     }
     for (int k = 0; k < 4; ++k) CHECK(count[static_cast<std::size_t>(k)] == (k == now ? 0 : 100));
-    CHECK(p.limit().draw_other(now, 1.0 - 0x1p-53) == (now == 3 ? 2 : 3));
+    CHECK(p.limit().draw_other(1.0 - 0x1p-53, now) == (now == 3 ? 2 : 3));
   }
 }
 

@@ -109,7 +109,7 @@ struct discrete_flow_matching {
     bool const shown = pi == 0.0;
     double const stays = v.away(law, now, now);  // the rate of leaving a class that is x1 itself
     if (coin >= jump_probability(shown ? stays : v.data + stays)) return now;
-    if (shown) return law.draw_other(now, u);
+    if (shown) return law.draw_other(u, now);
     if (!row.scan()) return -1;
     auto const second = words(1);
     double const route = detail::unit_uniform(second.word[0], second.word[1]);
@@ -118,7 +118,7 @@ struct discrete_flow_matching {
     if (coin >= jump_probability(away)) return now;
     auto const third = words(2);
     if (detail::unit_uniform(third.word[0], third.word[1]) * away < v.data && x1 != now) return x1;
-    return law.draw_other(now, detail::unit_uniform(third.word[2], third.word[3]));
+    return law.draw_other(detail::unit_uniform(third.word[2], third.word[3]), now);
   }
 
  private:
