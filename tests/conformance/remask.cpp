@@ -82,7 +82,10 @@ void remdm_kernel(json const& e, report& r, Rule const& rule, double t, level co
   }
 }
 
+constexpr double canon_tolerance = 1e-14;  // a dozen operations in double
+
 bool remdm_case(json const& e, report& r) {
+  r.tolerance = canon_tolerance;
   settings keys(e);
   keys.ignore({"op", "source", "alpha_t", "alpha_s", "rule", "eta", "sigma_max", "sigma", "p_x0",
                "mask", "q_from_unmasked_token1", "q_from_mask"});
@@ -111,6 +114,7 @@ bool remdm_case(json const& e, report& r) {
 }
 
 bool dfm_case(json const& e, report& r) {
+  r.tolerance = canon_tolerance;
   settings keys(e);
   keys.ignore({"op", "source", "kappa_power", "t", "h", "x", "x1", "div_free", "p_source",
                "velocity_offdiag", "intensity", "jump_prob", "jump_dist"});
@@ -355,7 +359,6 @@ class ddim_run {
 }  // namespace
 
 bool canon_remask(json const& entry, report& r) {
-  r.tolerance = 1e-14;  // a dozen operations in double
   auto const op = entry.at("op").get<std::string>();
   if (op == "remdm_kernel") return remdm_case(entry, r);
   if (op == "dfm_mixture_euler") return dfm_case(entry, r);
