@@ -119,6 +119,7 @@
 #include <diffx/schedule/log_linear.hpp>
 #include <diffx/schedule/mask_cosine.hpp>
 #include <diffx/schedule/mask_power.hpp>
+#include <diffx/schedule/polynomial.hpp>
 #include <diffx/schedule/quadratic.hpp>
 #include <diffx/schedule/scaled_linear.hpp>
 #include <diffx/schedule/sigmoid.hpp>
@@ -140,6 +141,7 @@
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/deis.hpp>
+#include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/dpm_adaptive.hpp>
 #include <diffx/solver/dpm_solver_blocks.hpp>
 #include <diffx/solver/dpm_solver_multistep.hpp>
@@ -159,6 +161,7 @@
 #include <diffx/solver/flow_map.hpp>
 #include <diffx/solver/geodesic_bridge.hpp>
 #include <diffx/solver/geodesic_random_walk.hpp>
+#include <diffx/solver/gibbs.hpp>
 #include <diffx/solver/heun.hpp>
 #include <diffx/solver/ipndm.hpp>
 #include <diffx/solver/kdpm2.hpp>
@@ -168,7 +171,9 @@
 #include <diffx/solver/lcm.hpp>
 #include <diffx/solver/lms.hpp>
 #include <diffx/solver/pndm.hpp>
+#include <diffx/solver/predictor_corrector.hpp>
 #include <diffx/solver/product.hpp>
+#include <diffx/solver/remdm.hpp>
 #include <diffx/solver/repaint.hpp>
 #include <diffx/solver/restart.hpp>
 #include <diffx/solver/reverse_diffusion.hpp>

@@ -46,6 +46,7 @@
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/deis.hpp>
+#include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/dpm_adaptive.hpp>
 #include <diffx/solver/dpm_solver_blocks.hpp>
 #include <diffx/solver/dpm_solver_multistep.hpp>
@@ -73,6 +74,8 @@
 #include <diffx/solver/lcm.hpp>
 #include <diffx/solver/lms.hpp>
 #include <diffx/solver/pndm.hpp>
+#include <diffx/solver/predictor_corrector.hpp>
+#include <diffx/solver/remdm.hpp>
 #include <diffx/solver/restart.hpp>
 #include <diffx/solver/reverse_diffusion.hpp>
 #include <diffx/solver/runge_kutta.hpp>
@@ -129,7 +132,8 @@ using special_solvers =
 /// The same for blocks of classes.
 using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
 using class_predictions = type_list<prediction::x0_posterior<>, prediction::x0_cavity<>>;
-using class_solvers = type_list<solver::ancestral>;
+using class_solvers = type_list<solver::ancestral, solver::remdm<>, solver::discrete_flow_matching,
+                                solver::predictor_corrector<solver::ancestral>>;
 
 /// The same for points on spheres, whose networks give logits (prediction::x0_posterior).
 using sphere_processes = type_list<process::sphere_bridge<>>;

@@ -9,6 +9,8 @@ constexpr entry_file files[] = {
     {"017-rdlm", rdlm_entry},
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
+    {"discrete_ddim", discrete_ddim_entry},
+    {"discrete_ddim_loo", discrete_ddim_loo_entry},
     {"entropy_bound", refine_entry},
     {"217-ardm", ardm_entry},
 };

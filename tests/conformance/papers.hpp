@@ -17,6 +17,8 @@ struct entry_file {
 
 std::span<entry_file const> entry_files();
 
+bool discrete_ddim_entry(json const& entry, report& r);
+bool discrete_ddim_loo_entry(json const& entry, report& r);
 bool refine_entry(json const& entry, report& r);
 bool ardm_entry(json const& entry, report& r);
 bool rdlm_entry(json const& entry, report& r);

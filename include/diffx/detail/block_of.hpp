@@ -3,7 +3,9 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/categorical_block.hpp>
 #include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/correcting_block.hpp>
 #include <diffx/detail/decoding_block.hpp>
+#include <diffx/detail/remembering_block.hpp>
 #include <diffx/detail/sphere_block.hpp>
 
 #include <type_traits>
@@ -16,6 +18,18 @@ template <class S>
 requires requires { S::decodes; }
 inline constexpr bool solver_decodes<S> = S::decodes;
 
+template <class S>
+inline constexpr bool solver_corrects = false;
+template <class S>
+requires requires { typename S::corrector_type; }
+inline constexpr bool solver_corrects<S> = true;
+
+template <class S>
+inline constexpr bool remembers_draws = false;
+template <class S>
+requires requires { S::remembers_draws; }
+inline constexpr bool remembers_draws<S> = S::remembers_draws;
+
 /// The block of a run that holds values of this kind.
 template <value_kind Kind, class T, class Process, class Prediction, class Solver, class Guidance,
           class Cache, bool Variance, class Noise>
@@ -27,16 +41,32 @@ template <class T, class Process, class Prediction, class Solver, class Guidance
           bool Variance, class Noise>
 struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidance, Cache, Variance,
                 Noise> {
-  template <bool Decodes, class... Parts>
+  template <class S>
+  using of = typename block_of<value_kind::categorical, T, Process, Prediction, S, Guidance, Cache,
+                               Variance, Noise>::type;
+
+  template <class S, class... Parts>
   struct choice {
     using type = categorical_block<Parts...>;
   };
-  template <class... Parts>
-  struct choice<true, Parts...> {
+  template <class S, class... Parts>
+  requires solver_decodes<S>
+  struct choice<S, Parts...> {
     using type = decoding_block<Parts...>;
   };
-  using type = typename choice<solver_decodes<Solver>, T, Process, Prediction, Solver, Guidance,
-                               Cache, Noise>::type;
+  template <class S, class... Parts>
+  requires remembers_draws<S>
+  struct choice<S, Parts...> {
+    using type = remembering_block<Parts...>;
+  };
+  template <class S, class... Parts>
+  requires solver_corrects<S>
+  struct choice<S, Parts...> {
+    using type = correcting_block<of<typename S::predictor_type>, T, Process, Prediction, S,
+                                  Guidance, Noise>;
+  };
+  using type =
+      typename choice<Solver, T, Process, Prediction, Solver, Guidance, Cache, Noise>::type;
 };
 
 template <class T, sphere_process Process, class Prediction, class Solver, class Guidance,

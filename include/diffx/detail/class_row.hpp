@@ -98,6 +98,11 @@ class class_row {
     return static_cast<double>(logit(k) - largest_) - std::log(total_);
   }
 
+  /// log(p_a / p_b), for an a that is not ruled out; no scan() is needed.
+  DIFFX_HD double log_odds(int a, int b) const noexcept {
+    return static_cast<double>(logit(a)) - static_cast<double>(logit(b));
+  }
+
   /// The likeliest class, the lowest of equals; after scan().
   DIFFX_HD int likeliest() const noexcept {
     int const tiles = (classes + width_ - 1) / width_;

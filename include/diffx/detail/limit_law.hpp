@@ -39,6 +39,22 @@ struct limit_law {
     }
     return low;
   }
+
+  /// The same given that it is not `now`, which must not be all of the law.
+  DIFFX_HD int draw_other(double u, int now) const noexcept {
+    if (mask >= 0) return mask;
+    if (cumulative == nullptr) {
+      int const k = static_cast<int>(u * (classes - 1));
+      return k < now ? k : k + 1;
+    }
+    double const below = now == 0 ? 0.0 : cumulative[now - 1], through = cumulative[now];
+    double const at = u * (below + (1.0 - through));
+    if (at < below) return draw(at);
+    // Rounding neither steps back onto `now` nor past the last class.
+    if (through >= 1.0) return draw(below * (1.0 - 0x1p-53));
+    double const past = through + (at - below);
+    return draw(past < 1.0 ? past : 1.0 - 0x1p-53);
+  }
 };
 
 }  // namespace diffx::detail

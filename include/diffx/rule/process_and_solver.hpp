@@ -5,23 +5,31 @@
 
 namespace diffx::rule {
 
+/// A solver of classes may be for absorbing noise alone (`absorbing = true`) or for any other.
+template <class Process, class Solver>
+inline constexpr bool solver_suits_limit = true;
+template <class Process, class Solver>
+requires requires { Solver::absorbing; }
+inline constexpr bool solver_suits_limit<Process, Solver> =
+    Solver::absorbing == Process::is_absorbing;
+
 template <class Process, class Solver>
 inline constexpr bool solver_suits_process = (gaussian_process<Process> && linear_solver<Solver>) ||
-                                             (categorical_process<Process> &&
-                                              categorical_solver<Solver>) ||
                                              (sphere_process<Process> && sphere_solver<Solver>);
+template <categorical_process Process, categorical_solver Solver>
+inline constexpr bool solver_suits_process<Process, Solver> = solver_suits_limit<Process, Solver>;
 
 template <class Process, class Solver>
 struct process_and_solver_must_fit {
   static_assert(
       solver_suits_process<Process, Solver>,
-      "diffx: this solver does not work on the values of this process. Processes with "
-      "scalar alpha and sigma (process::vp, process::ve, process::edm, "
-      "process::rectified_flow, ...) take the continuous solvers (solver::ddim, "
-      "solver::dpmpp_2m, ...); processes of classes (process::absorbing, "
-      "process::uniform, process::marginal) take solver::ancestral; process::sphere_bridge "
-      "takes solver::geodesic_bridge or solver::geodesic_random_walk. The two policies "
-      "are the arguments of process_and_solver_must_fit<...>.");
+      "diffx: this solver does not work on the values of this process. Processes with scalar alpha "
+      "and sigma (process::vp, process::ve, process::edm, process::rectified_flow, ...) take the "
+      "continuous solvers (solver::ddim, solver::dpmpp_2m, ...); processes of classes "
+      "(process::absorbing, process::uniform, process::marginal) take solver::ancestral, of which "
+      "solver::remdm needs masks and solver::gibbs must have none; process::sphere_bridge takes "
+      "solver::geodesic_bridge or solver::geodesic_random_walk. The two policies are the arguments "
+      "of process_and_solver_must_fit<...>.");
 };
 
 }  // namespace diffx::rule

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <diffx/detail/categorical_block.hpp>
+#include <diffx/detail/run_checks.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace diffx::detail {
+
+/// What a sample's visible classes add up to.
+template <class Code, class Rule>
+struct total_op {
+  Code const* state;
+  std::int64_t positions;
+  int mask;
+  double const* psi;
+  typename Rule::total* total;
+
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    std::int64_t const row = sample * positions;
+    total[sample] = Rule::of(state + row, psi + row, positions, mask);
+  }
+};
+
+/// The pass after an evaluation where every position remembers how probable its class was.
+template <class Code, class T, int G, bool Cavity, class Solver, class Rule, class Noise>
+struct remembering_pass {
+  Code* state;
+  std::int64_t positions, first_sample;
+  class_mix<T, G> mix;
+  double coefficients[categorical_stage::max_weights];
+  limit_law law;
+  noise::key key;
+  Noise noise;
+  std::uint8_t const* fixed;
+  typename Rule::total const* total;
+  double* psi;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    class_row<T, G> row;
+    for (int g = 0; g < G; ++g) {
+      row.source[g] = mix.source[g] + index * law.classes;
+      row.weight[g] = mix.weight[g];
+    }
+    row.classes = law.classes;
+    row.excluded = law.mask;
+    int const next = Solver::template advance<Cavity>(
+        coefficients, law, static_cast<int>(state[index]), row,
+        position_words<Noise>{&noise, key, first_sample + sample, position},
+        total[sample].share(psi[index]), psi[index]);
+    if (next < 0) {
+      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
+              position, key.step);
+      return;
+    }
+    state[index] = static_cast<Code>(next);
+  }
+};
+
+struct forget_draws {
+  double* psi;
+  DIFFX_HD void operator()(std::int64_t index) const {
+    psi[index] = std::numeric_limits<double>::infinity();
+  }
+};
+
+/// A block of classes whose solver asks how probable each class was when it was drawn: a number of
+/// every position, infinite for classes that were given.
+template <class Code, class Process, class Prediction, class Solver, class Guidance, class Cache,
+          class Noise>
+class remembering_block
+    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise> {
+  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise>;
+  using rule = typename Solver::rule_type;
+
+ public:
+  using base::branches;
+  using typename base::logit_type;
+
+  static std::int64_t workspace_bytes(Process const& process, std::int64_t batch,
+                                      std::int64_t positions) {
+    return aligned_bytes(base::workspace_bytes(process, batch, positions)) +
+           checked_product(batch, static_cast<std::int64_t>(sizeof(typename rule::total)),
+                           "workspace of samples") +
+           checked_product(batch * positions, static_cast<std::int64_t>(sizeof(double)),
+                           "workspace of probabilities");
+  }
+
+  remembering_block(batch_view<Code> x, std::byte* workspace, Process const& process,
+                    Prediction const& prediction, Guidance const& guidance, Solver const& solver,
+                    Noise const& noise, int block)
+      : base(x, workspace, process, prediction, guidance, solver, noise, block) {
+    std::byte* const after =
+        workspace + aligned_bytes(base::workspace_bytes(process, x.batch, x.features));
+    total_ = reinterpret_cast<typename rule::total*>(after);
+    psi_ = reinterpret_cast<double*>(total_ + x.batch);
+  }
+
+  /// The state is there: its classes were given.
+  template <class Exec>
+  void begin(Exec const& exec, int, int) {
+    exec.for_each_sample(base::x().size(), forget_draws{psi_});
+  }
+
+  template <class Exec>
+  void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
+             level const*, Code*) {
+    auto const x = base::x();
+    exec.for_each_sample(x.batch,
+                         total_op<Code, rule>{x.data, x.features, base::law().mask, psi_, total_});
+    remembering_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, rule, Noise> pass{
+        x.data, x.features,    x.first_sample, base::mix(m), {},  base::law(),
+        s.key,  base::noise(), base::fixed(),  total_,       psi_};
+    for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
+    pass.key.block = base::block();
+    exec.for_each_sample(x.size(), pass);
+  }
+
+  template <class F>
+  void for_each_buffer(F const& f) const {
+    base::for_each_buffer(f);
+    f(psi_, base::x().size());
+  }
+
+ private:
+  typename rule::total* total_;
+  double* psi_;
+};
+
+}  // namespace diffx::detail
