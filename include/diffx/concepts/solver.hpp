@@ -158,6 +158,9 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::advance(weights, law, now, row, words)` | the class of a position after the stage: `now` |
 /// |                     | is the one before, `row` a detail::class_row, words(k) its k-th block  |
 /// |                     | of random words; pure                                                  |
+/// | `S::takes_scores`   | true: it reads a row of log-scores as well, with the member            |
+/// |                     | advance_score(weights, law, now, row, words)                           |
+/// | `S::takes_laws`     | false: it reads nothing else, and has no `advance`                     |
 template <class S>
 concept categorical_solver =
     std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {
@@ -167,6 +170,18 @@ concept categorical_solver =
   { S::max_evals } -> std::convertible_to<int>;
   requires S::values == value_kind::categorical;
 };
+
+template <class S>
+inline constexpr bool takes_scores = false;
+template <class S>
+requires requires { S::takes_scores; }
+inline constexpr bool takes_scores<S> = S::takes_scores;
+
+template <class S>
+inline constexpr bool takes_laws = true;
+template <class S>
+requires requires { S::takes_laws; }
+inline constexpr bool takes_laws<S> = S::takes_laws;
 
 template <class S>
 concept solver_policy = linear_solver<S> || categorical_solver<S>;

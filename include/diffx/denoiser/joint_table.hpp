@@ -18,8 +18,9 @@ namespace diffx::denoiser {
 ///
 ///     p(x0 | x_t) proportional to p0(x0) prod_l q(x_t^l | x0^l)
 ///     posterior   p_i = p(x0^l = i | x_t);   cavity: the same without the factor of position l
+///     concrete score: from the cavity, as prediction::concrete_score says
 ///
-/// Logits are log-probabilities, -inf where the data cannot be. The process says q; the time is
+/// Logits are log-probabilities, -inf where the data cannot be, or log-scores. The process says q; the time is
 /// q.at.alpha.
 ///
 /// Shapes    weights: V^L entries, the last position running fastest, need not sum to 1;
@@ -83,7 +84,7 @@ class joint_table {
       for (std::size_t l = 0; l < length; ++l) {
         double product = weight;
         for (std::size_t m = 0; m < length; ++m) {
-          if (m != l || !Prediction::is_cavity) product *= factor[m];
+          if (m != l || !needs_cavity) product *= factor[m];
         }
         sums[l * v + data[l]] += product;
       }
@@ -94,12 +95,25 @@ class joint_table {
       for (std::size_t i = 0; i < v; ++i) total += sums[l * v + i];
       detail::require(total > 0.0, "diffx::denoiser::joint_table", "probability of the state",
                       total, "above 0: the table has no such data");
+      if constexpr (scores_classes<Prediction>) {
+        auto const seen = [&](std::size_t y) {
+          return (y < v ? alpha * sums[l * v + y] / total : 0.0) +
+                 (1.0 - alpha) * law.probability(static_cast<int>(y));
+        };
+        for (std::size_t i = 0; i < width; ++i) {
+          out[l * width + i] =
+              static_cast<logit>(std::log(seen(i) / seen(static_cast<std::size_t>(x[l]))));
+        }
+        continue;
+      }
       for (std::size_t i = 0; i < width; ++i) {
         out[l * width + i] =
             static_cast<logit>(i < v ? std::log(sums[l * v + i] / total) : -HUGE_VAL);
       }
     }
   }
+
+  static constexpr bool needs_cavity = Prediction::is_cavity || scores_classes<Prediction>;
 
   Process const* process_;
   int classes_, positions_;

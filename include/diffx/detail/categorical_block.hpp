@@ -49,7 +49,7 @@ DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t
 }
 
 /// The one pass that follows an evaluation of a block of classes: every position by itself.
-template <class Code, class T, int G, bool Cavity, class Solver, class Noise>
+template <class Code, class T, int G, class Prediction, class Solver, class Noise>
 struct class_pass {
   Code* state;
   std::int64_t positions, first_sample;
@@ -72,15 +72,23 @@ struct class_pass {
     }
     row.classes = width;
     row.excluded = law.mask;
-    int const next = Solver::template advance<Cavity>(
-        coefficients, law, static_cast<int>(state[index]), row,
-        position_words<Noise>{&noise, key, first_sample + sample, position});
+    int const next = drawn(static_cast<int>(state[index]), row,
+                           {&noise, key, first_sample + sample, position});
     if (next < 0) {
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
               position, key.step);
       return;
     }
     state[index] = static_cast<Code>(next);
+  }
+
+ private:
+  DIFFX_HD int drawn(int now, class_row<T, G>& row, position_words<Noise> const& words) const {
+    if constexpr (scores_classes<Prediction>) {
+      return Solver::advance_score(coefficients, law, now, row, words);
+    } else {
+      return Solver::template advance<Prediction::is_cavity>(coefficients, law, now, row, words);
+    }
   }
 };
 
@@ -212,7 +220,7 @@ class categorical_block {
   template <class Exec>
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, Code*) {
-    class_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
+    class_pass<Code, logit_type, branches, Prediction, Solver, Noise> pass{
         x_.data, x_.features, x_.first_sample, law_.classes, {},    {},
         {},      law_,        s.key,           noise_,       fixed_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];

@@ -39,6 +39,18 @@ struct limit_law {
     }
     return low;
   }
+
+  /// The same given that it is not `now`, of a law that is not absorbing and has another class.
+  DIFFX_HD int draw_other(double u, int now) const noexcept {
+    if (cumulative == nullptr) {
+      int const k = static_cast<int>(u * (classes - 1));
+      return k < now ? k : k + 1;
+    }
+    double const below = now == 0 ? 0.0 : cumulative[now - 1];
+    double const at = u * (1.0 - probability(now));
+    int const k = draw(at < below ? at : at + probability(now));
+    return k != now ? k : now + 1 < classes ? now + 1 : now - 1;  // rounding at the gap
+  }
 };
 
 }  // namespace diffx::detail
