@@ -163,16 +163,12 @@ struct sampler {
         (sizeof(rule::process_and_prediction_must_fit<detail::part_t<B, Process>,
                                                       detail::part_t<B, prediction_type>>) +
          ... + sizeof(rule::guidance_and_denoiser_must_fit<Guidance, Denoiser>)) > 0);
-<<<<<<< HEAD
-    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) +
-                      sizeof(rule::cache_and_denoiser_must_fit<Cache, Denoiser>) >
-=======
     static_assert(
         (sizeof(rule::solver_and_prediction_must_fit<detail::part_t<B, Solver>,
                                                      detail::part_t<B, prediction_type>>) +
          ...) > 0);
-    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) >
->>>>>>> 3a97156 (Concrete scores: the prediction, Tweedie's step, Euler and tau-leaping of the reverse jump process)
+    static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) +
+                      sizeof(rule::cache_and_denoiser_must_fit<Cache, Denoiser>) >
                   0);
   }
 };
