@@ -148,6 +148,8 @@ struct sampler {
           std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
       return ((rule::prediction_suits_process<detail::part_t<B, Process>,
                                               detail::part_t<B, prediction_type>> &&
+               rule::score_is_readable<detail::part_t<B, Process>,
+                                       detail::part_t<B, prediction_type>> &&
                rule::solver_reads_prediction<detail::part_t<B, Solver>,
                                              detail::part_t<B, prediction_type>>)&&...);
     } else {

@@ -61,6 +61,7 @@ struct categorical_stage {
   level at, convert, to;
   std::array<double, max_weights> weight{};  // what they mean is the solver's
   noise::key key;                            // the words of each position
+  std::vector<double> tables{};              // of a process of matrices: detail::matrix_law
 };
 
 /// The stages of one step, in order. Solvers write it, the run executes it.
@@ -160,6 +161,8 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// |                     | of random words; pure                                                  |
 /// | `S::takes_scores`   | true: it reads a row of log-scores as well, with the member            |
 /// |                     | advance_score(weights, law, now, row, words)                           |
+/// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance      |
+/// |                     | takes a detail::matrix_law as well                                     |
 /// | `S::takes_laws`     | false: it reads nothing else, and has no `advance`                     |
 template <class S>
 concept categorical_solver =
@@ -176,6 +179,12 @@ inline constexpr bool takes_scores = false;
 template <class S>
 requires requires { S::takes_scores; }
 inline constexpr bool takes_scores<S> = S::takes_scores;
+
+template <class S>
+inline constexpr bool takes_matrices = false;
+template <class S>
+requires requires { S::takes_matrices; }
+inline constexpr bool takes_matrices<S> = S::takes_matrices;
 
 template <class S>
 inline constexpr bool takes_laws = true;
