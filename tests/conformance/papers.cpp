@@ -9,6 +9,10 @@ constexpr entry_file files[] = {
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
     {"entropy_bound", refine_entry},
+    {"000-discrete-canon", discrete_canon_entry},
+    {"vq_loop", vq_entry},
+    {"vq_posterior", vq_entry},
+    {"vq_tables", vq_entry},
 };
 
 }  // namespace

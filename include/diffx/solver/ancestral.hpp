@@ -66,7 +66,6 @@ struct ancestral {
   template <bool Cavity, class Row, class Words>
   DIFFX_HD static int advance(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
                               Words const& words) {
-    double const a = w[0], kept = w[1], moved = w[2];
     auto const first = words(0);
     double const coin = detail::unit_uniform(first.word[0], first.word[1]);
     double const u = detail::unit_uniform(first.word[2], first.word[3]);
@@ -79,18 +78,25 @@ struct ancestral {
     if (!row.scan()) return -1;
     int const drawn = Cavity ? -1 : row.draw(u);
     double const seen = Cavity ? row.probability(now) : (drawn == now ? 1.0 : 0.0);
-    double const lost = w[3];  // 1 - a
-    double const fresh = lost * pi * moved;
-    double const stay = a * pi * moved;
-    // A class kept from the data is the drawn one, or the one that is there all along.
-    double const clean = lost * pi * kept, back = a * seen * kept;
-    double const at = coin * (fresh + stay + clean + back);
-    if (at < fresh) {
+    routes const r = routes_of(w, pi, seen);
+    double const at = coin * (r.fresh + r.stay + r.clean + r.back);
+    if (at < r.fresh) {
       auto const second = words(1);
       return law.draw(detail::unit_uniform(second.word[0], second.word[1]));
     }
-    if (at < fresh + stay + back) return now;
+    if (at < r.fresh + r.stay + r.back) return now;
     return Cavity ? row.draw(u) : drawn;
+  }
+
+  /// The ways to the class before, in proportion: a fresh draw from pi, the class that is there as
+  /// noise, the data class, and the class that is there as the data class.
+  struct routes {
+    double fresh, stay, clean, back;
+  };
+  /// `pi` is that of the class that is there, `seen` the probability that it is the data class.
+  DIFFX_HD static routes routes_of(double const (&w)[4], double pi, double seen) noexcept {
+    double const a = w[0], kept = w[1], moved = w[2], lost = w[3];  // lost = 1 - a
+    return {lost * pi * moved, a * pi * moved, lost * pi * kept, a * seen * kept};
   }
 
   /// The same of a process of matrices. A position that no class of the row explains stays.
