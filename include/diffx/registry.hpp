@@ -139,8 +139,8 @@ using special_solvers =
 
 /// The same for blocks of classes.
 using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
-using matrix_processes = type_list<process::discretised_gaussian, process::mask_and_replace,
-                                   process::rate_matrix<>>;
+using matrix_processes =
+    type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
 using class_schedules =
     type_list<schedule::log_linear, schedule::mask_cosine, schedule::scaled_mask_cosine,
               schedule::mask_cosine_squared, schedule::mask_sine, schedule::mask_power,

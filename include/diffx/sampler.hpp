@@ -146,12 +146,12 @@ struct sampler {
     if constexpr (declared_denoiser<Denoiser>) {
       using prediction_type =
           std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
-      return ((rule::prediction_suits_process<detail::part_t<B, Process>,
-                                              detail::part_t<B, prediction_type>> &&
-               rule::score_is_readable<detail::part_t<B, Process>,
-                                       detail::part_t<B, prediction_type>> &&
-               rule::solver_reads_prediction<detail::part_t<B, Solver>,
-                                             detail::part_t<B, prediction_type>>)&&...);
+      return ((
+          rule::prediction_suits_process<detail::part_t<B, Process>,
+                                         detail::part_t<B, prediction_type>> &&
+          rule::score_is_readable<detail::part_t<B, Process>, detail::part_t<B, prediction_type>> &&
+          rule::solver_reads_prediction<detail::part_t<B, Solver>,
+                                        detail::part_t<B, prediction_type>>)&&...);
     } else {
       return false;
     }

@@ -236,8 +236,7 @@ void d3pm(Process const& p, level const& before, level const& last, settings& e,
     compare(r, row_of(step, i, n), want_step.at(i), 1.0, "Q_last");
     compare(r, row_of(all, i, n), want_all.at(i), 1.0, "Qbar_last");
     for (std::size_t j = 0; j < n; ++j) {
-      compare(r,
-              analysis::bridge(p, last, before, static_cast<int>(j), static_cast<int>(i)),
+      compare(r, analysis::bridge(p, last, before, static_cast<int>(j), static_cast<int>(i)),
               want.at(i).at(j), 1.0, "posterior");
     }
   }
@@ -276,10 +275,10 @@ bool vq_diffusion_posterior(settings& e, report& r) {
   // of such is 1e-6, and a probability multiplies up to three of them.
   r.tolerance = 3e-6;
   auto const one = p.between(s, t), all = p.between({}, t), before = p.between({}, s);
-  compare(r, {one.keep, one.replace, one.mask},
-          json::array({e.get<double>("at", 0.0), e.get<double>("bt", 0.0),
-                       e.get<double>("ct", 0.0)}),
-          0.0, "chances");
+  compare(
+      r, {one.keep, one.replace, one.mask},
+      json::array({e.get<double>("at", 0.0), e.get<double>("bt", 0.0), e.get<double>("ct", 0.0)}),
+      0.0, "chances");
   compare(r, {all.keep, all.replace, all.mask}, e.get<json>("cum", {}), 0.0, "cum");
   compare(r, {before.keep, before.replace, before.mask}, e.get<json>("cum_prev", {}), 0.0,
           "cum_prev");

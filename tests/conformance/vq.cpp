@@ -33,8 +33,7 @@ mask_and_replace process_of(json const& config) {
 }
 
 /// Logits of the token model, of the data classes alone.
-numbers token_model(tokens const& x, std::size_t batch, std::size_t length, int classes,
-                    int step) {
+numbers token_model(tokens const& x, std::size_t batch, std::size_t length, int classes, int step) {
   numbers out;
   for (std::size_t b = 0; b < batch; ++b) {
     for (std::size_t s = 0; s < length; ++s) {
@@ -57,12 +56,10 @@ std::vector<analysis::row> laws_before(mask_and_replace const& p, tokens const& 
   for (std::size_t i = 0; i < x.size(); ++i) {
     // A posterior of classes: a mask that is there is no class that is seen.
     auto const law = analysis::law_of_logits<double>(
-        p.limit(), p.limit().mask,
-        std::span<double const>(logits).subspan(i * classes, classes));
+        p.limit(), p.limit().mask, std::span<double const>(logits).subspan(i * classes, classes));
     // The reference ends with the network's own law and not with its bridge to the data.
-    out.push_back(t == 0 ? law
-                         : analysis::mixture_kernel(p, p.at_index(t), p.at_index(t - 1), x[i],
-                                                    law));
+    out.push_back(
+        t == 0 ? law : analysis::mixture_kernel(p, p.at_index(t), p.at_index(t - 1), x[i], law));
   }
   return out;
 }

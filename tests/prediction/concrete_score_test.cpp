@@ -1,5 +1,5 @@
-// prediction::concrete_score: what it is made of, the way to a cavity and back, the scaled output of
-// a network, and the exact denoiser's scores.
+// prediction::concrete_score: what it is made of, the way to a cavity and back, the scaled output
+// of a network, and the exact denoiser's scores.
 
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/denoiser/joint_table.hpp>

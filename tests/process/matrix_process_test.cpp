@@ -3,8 +3,8 @@
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/process/discretised_gaussian.hpp>
-#include <diffx/process/mask_and_replace.hpp>
 #include <diffx/process/marginal.hpp>
+#include <diffx/process/mask_and_replace.hpp>
 #include <diffx/process/rate_matrix.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -89,7 +89,8 @@ TEST_CASE("discretised Gaussian: its formula, and columns that add up to 1 as we
     check_matrices(p, {0.0, 0.2, 0.4, 0.8, 1.0});
     auto const n = static_cast<std::size_t>(classes);
     for (int k = 0; k < p.steps(); ++k) {
-      double const beta = std::vector<double>{1e-4, 0.02, 0.3, 1.0, 50.0}[static_cast<std::size_t>(k)];
+      double const beta =
+          std::vector<double>{1e-4, 0.02, 0.3, 1.0, 50.0}[static_cast<std::size_t>(k)];
       auto const m = p.transition(p.at_index(k - 1), p.at_index(k));
       auto const all = p.transition({}, p.at_index(k));
       double const scale = classes > 1 ? 4.0 / ((classes - 1.0) * (classes - 1.0) * beta) : 0.0;
@@ -197,7 +198,7 @@ TEST_CASE("rate matrix: two classes in closed form, birth and death, and the gen
     double sum = 0.0;
     for (std::size_t j = 0; j < 5; ++j) sum += p.rates()[i * 5 + j];
     CHECK(std::fabs(sum) < rounding * 100.0);  // of rates up to 100
-    if (i > 0) {  // detailed balance: pi_i falls by halves
+    if (i > 0) {                               // detailed balance: pi_i falls by halves
       CHECK(p.limit().probability(static_cast<int>(i)) ==
             doctest::Approx(0.5 * p.limit().probability(static_cast<int>(i) - 1)).epsilon(1e-9));
     }

@@ -112,8 +112,7 @@ TEST_CASE("schedules of classes refuse what is none") {
 }
 
 TEST_CASE("every listed schedule of classes is one") {
-  diffx::for_each_type(diffx::registry::class_schedules{},
-                       [&]<class S>() { check_schedule(S{}); });
+  diffx::for_each_type(diffx::registry::class_schedules{}, [&]<class S>() { check_schedule(S{}); });
 }
 
 }  // namespace

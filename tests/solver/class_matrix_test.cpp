@@ -177,8 +177,8 @@ TEST_CASE("ancestral, matrices: posterior and cavity, each in its own form, and 
 
 TEST_CASE("ancestral, matrices: the same for a network that is no law of anything") {
   auto const check = [&](std::string const& name, auto const& p, int steps, auto const& network) {
-    CHECK(test::passes(name + " hostile",
-                       p_value(p, network, steps, exact_law(p, network, steps))));
+    CHECK(
+        test::passes(name + " hostile", p_value(p, network, steps, exact_law(p, network, steps))));
   };
   check("discretised Gaussian posterior", ordinal(), 5, hostile<posterior>{});
   check("mask and replace posterior", masks(), 5, hostile<posterior>{});
@@ -192,8 +192,8 @@ TEST_CASE("ancestral, matrices: first order in the step, to the data law") {
   for (double const v : w) sum += v;
   weights data;
   for (double const v : w) data.push_back(v / sum);
-  // Enough noise that what a start from the limit law costs, exp(-15) with the slowest rate at 1.29,
-  // is not seen.
+  // Enough noise that what a start from the limit law costs, exp(-15) with the slowest rate
+  // at 1.29, is not seen.
   process::rate_matrix<> const p({-1, 1, 0, 0.5, -1, 0.5, 0, 2, -2}, {0.0, 12.0});
   denoiser::joint_table const table(p, 3, length, w, posterior{});
   double d[3];
@@ -312,8 +312,8 @@ TEST_CASE("ancestral, matrices: the same bits for any split, threads and after a
 TEST_CASE("ancestral, matrices: a row that is no distribution is reported") {
   auto const p = ordinal();
   sampler const s{p, solver::ancestral{}};
-  auto const network = denoiser::predicts<posterior>(
-      [](auto const&, auto, query const& q, batch_view<double> out) {
+  auto const network =
+      denoiser::predicts<posterior>([](auto const&, auto, query const& q, batch_view<double> out) {
         for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = 0.25;
         if (q.step == 3) out.data[4] = std::nan("");
       });

@@ -147,8 +147,7 @@ struct tweedie_kernel {
       // No mask is left at the data: what rounding leaves of it is not there.
       bool const gone = s.sigma == 0.0 && code == law.mask;
       double const cleaner = gone ? 0.0 : p[k] - (1.0 - a) * law.probability(code) * total;
-      p[k] = std::max(0.0, cleaner) *
-             ((code == now ? a : 0.0) + (1.0 - a) * law.probability(now));
+      p[k] = std::max(0.0, cleaner) * ((code == now ? a : 0.0) + (1.0 - a) * law.probability(now));
       sum += p[k];
     }
     if (!(sum > 0.0)) return stay(p.size(), now);
@@ -206,8 +205,8 @@ void check_kernel(Process const& process, Solver const& solver, Kernel const& ke
       weights seen(static_cast<std::size_t>(states), 0.0);
       for (int c = 0; c < coins; ++c) {
         for (int u = 0; u < cells; ++u) {
-          int const k = draw<Prediction, Solver>(w, law, now, logits, (c + 0.5) / coins,
-                                                 (u + 0.5) / cells);
+          int const k =
+              draw<Prediction, Solver>(w, law, now, logits, (c + 0.5) / coins, (u + 0.5) / cells);
           seen[static_cast<std::size_t>(k)] += 1.0 / (coins * cells);
         }
       }
@@ -419,12 +418,12 @@ TEST_CASE("rates: the same for a network that is no law of anything") {
   process::absorbing<> const inner(4, 1, floor_eps);
   check_chain("euler hostile posterior", flat, solver::euler_ctmc{}, euler_kernel{},
               hostile<posterior>{}, 4);
-  check_chain("euler hostile score", tilted, solver::euler_ctmc{}, euler_kernel{},
-              hostile<score>{}, 4);
+  check_chain("euler hostile score", tilted, solver::euler_ctmc{}, euler_kernel{}, hostile<score>{},
+              4);
   check_chain("euler hostile cavity", inner, solver::euler_ctmc{}, euler_kernel{},
               hostile<cavity>{}, 4);
-  check_chain("tau hostile cavity", flat, solver::tau_leaping{},
-              tau_kernel{several_jumps::choose}, hostile<cavity>{}, 4);
+  check_chain("tau hostile cavity", flat, solver::tau_leaping{}, tau_kernel{several_jumps::choose},
+              hostile<cavity>{}, 4);
   check_chain("tau add hostile score", flat, solver::tau_leaping{several_jumps::add},
               tau_kernel{several_jumps::add}, hostile<score>{}, 4);
   check_chain("tweedie hostile uniform", flat, solver::tweedie{}, tweedie_kernel{},
@@ -533,10 +532,10 @@ TEST_CASE("tweedie: with exact scores its kernel is that of the ancestral step")
 // ---- what every run promises ----
 
 TEST_CASE("rates: what the solvers refuse") {
-  auto const network = denoiser::predicts<score>([](auto const&, auto, query const&,
-                                                    batch_view<double> out) {
-    for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = 0.1;
-  });
+  auto const network =
+      denoiser::predicts<score>([](auto const&, auto, query const&, batch_view<double> out) {
+        for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = 0.1;
+      });
   codes x(6);
   batch_view<std::int32_t> const v{x.data(), 2, 3};
   auto const check = [&](auto const& solver) {

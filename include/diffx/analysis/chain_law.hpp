@@ -28,15 +28,15 @@ namespace diffx::analysis {
 template <class Process, class Denoiser, class Kernel>
 row chain_law(Process const& process, Denoiser const& denoiser, timetable const& grid,
               int positions, row start, Kernel const& kernel) {
-  using logit =
-      typename std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>::value_type;
+  using logit = typename std::remove_cvref_t<
+      decltype(std::declval<Denoiser const&>().prediction)>::value_type;
   auto const states = static_cast<std::size_t>(state_count(process)),
              width = static_cast<std::size_t>(process.limit().classes),
              length = static_cast<std::size_t>(positions);
-  detail::require(static_cast<double>(start.size()) ==
-                      std::pow(static_cast<double>(states), positions),
-                  "diffx::analysis::chain_law", "start.size()",
-                  static_cast<long long>(start.size()), "states to the power of positions");
+  detail::require(
+      static_cast<double>(start.size()) == std::pow(static_cast<double>(states), positions),
+      "diffx::analysis::chain_law", "start.size()", static_cast<long long>(start.size()),
+      "states to the power of positions");
   std::vector<std::int32_t> x(length);
   std::vector<logit> logits(length * width);
   for (int step = 0; step < grid.steps(); ++step) {
@@ -55,9 +55,9 @@ row chain_law(Process const& process, Denoiser const& denoiser, timetable const&
                batch_view<logit>{logits.data(), 1, static_cast<std::int64_t>(logits.size())});
       row joint{start[index]};
       for (std::size_t l = 0; l < length; ++l) {
-        row const k = kernel(static_cast<int>(x[l]),
-                             std::span<logit const>(logits).subspan(l * width, width), grid[step],
-                             grid[step + 1]);
+        row const k =
+            kernel(static_cast<int>(x[l]), std::span<logit const>(logits).subspan(l * width, width),
+                   grid[step], grid[step + 1]);
         row wider(joint.size() * states);
         for (std::size_t a = 0; a < joint.size(); ++a) {
           for (std::size_t b = 0; b < states; ++b) wider[a * states + b] = joint[a] * k[b];

@@ -73,9 +73,9 @@ row law_of_logits(detail::limit_law const& law, int now, std::span<T const> logi
   r.weight[0] = T(1);
   r.classes = law.classes;
   r.excluded = law.mask;
-  detail::require(static_cast<int>(logits.size()) == law.classes,
-                  "diffx::analysis::law_of_logits", "logits.size()",
-                  static_cast<long long>(logits.size()), "the classes of the process");
+  detail::require(static_cast<int>(logits.size()) == law.classes, "diffx::analysis::law_of_logits",
+                  "logits.size()", static_cast<long long>(logits.size()),
+                  "the classes of the process");
   if (!r.scan()) detail::fail("diffx::analysis::law_of_logits: the logits are no distribution");
   for (int k = 0; k < law.classes; ++k) out[static_cast<std::size_t>(k)] = r.probability(k);
   return out;
@@ -216,8 +216,7 @@ inline row tweedie_weights(detail::limit_law const& law, double noise, int now,
 
 /// The rates of leaving `now` in reverse, per unit of total noise, and on the diagonal minus their
 /// sum.
-inline row reverse_rate_row(detail::limit_law const& law, int now,
-                            std::span<double const> scores) {
+inline row reverse_rate_row(detail::limit_law const& law, int now, std::span<double const> scores) {
   row out(scores.begin(), scores.end());
   double const pi = law.probability(now);
   double sum = 0.0;

@@ -161,9 +161,9 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// |                     | of random words; pure                                                  |
 /// | `S::takes_scores`   | true: it reads a row of log-scores as well, with the member            |
 /// |                     | advance_score(weights, law, now, row, words)                           |
-/// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance      |
-/// |                     | takes a detail::matrix_law as well                                     |
-/// | `S::takes_laws`     | false: it reads nothing else, and has no `advance`                     |
+/// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance | |
+/// | takes a detail::matrix_law as well                                     | | `S::takes_laws` |
+/// false: it reads nothing else, and has no `advance`                     |
 template <class S>
 concept categorical_solver =
     std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {

@@ -20,13 +20,14 @@ namespace diffx::denoiser {
 ///     posterior   p_i = p(x0^l = i | x_t);   cavity: the same without the factor of position l
 ///     concrete score: from the cavity, as prediction::concrete_score says
 ///
-/// of a process of classes, by matrices or not. Logits are log-probabilities, -inf where the data cannot be, or log-scores. The process says q; the time is
-/// q.at.alpha.
+/// of a process of classes, by matrices or not. Logits are log-probabilities, -inf where the data
+/// cannot be, or log-scores. The process says q; the time is q.at.alpha.
 ///
 /// Shapes    weights: V^L entries, the last position running fastest, need not sum to 1;
 ///           x [batch, L], out [batch, L x width], width = process.limit().classes >= V.
 /// Requires  host memory; process outlives the denoiser.
-/// Errors    concrete scores of a process of matrices do not compile; V or L below 1, a table of another size, an entry below 0, or a view of another width
+/// Errors    concrete scores of a process of matrices do not compile; V or L below 1, a table of
+/// another size, an entry below 0, or a view of another width
 ///           throws; so does a state that no sequence of the table leads to.
 template <class Process, class_prediction Prediction = prediction::x0_posterior<>>
 requires(categorical_process<Process> || matrix_process<Process>)  //
@@ -86,8 +87,7 @@ requires(categorical_process<Process> || matrix_process<Process>)  //
  private:
   /// `seen(i, k)` is q(k | x0 = i).
   template <class Code, class Seen>
-  void row(Code const* x, Seen const& seen_law, double alpha, logit* out,
-           std::size_t width) const {
+  void row(Code const* x, Seen const& seen_law, double alpha, logit* out, std::size_t width) const {
     auto const law = process_->limit();
     auto const length = static_cast<std::size_t>(positions_),
                v = static_cast<std::size_t>(classes_);
@@ -112,9 +112,10 @@ requires(categorical_process<Process> || matrix_process<Process>)  //
       detail::require(total > 0.0, "diffx::denoiser::joint_table", "probability of the state",
                       total, "above 0: the table has no such data");
       if constexpr (scores_classes<Prediction>) {
-        static_assert(!matrix_process<Process>,
-                      "diffx::denoiser::joint_table: concrete scores go with a process of alpha and "
-                      "pi (process::uniform, ...), not with one of matrices.");
+        static_assert(
+            !matrix_process<Process>,
+            "diffx::denoiser::joint_table: concrete scores go with a process of alpha and "
+            "pi (process::uniform, ...), not with one of matrices.");
         auto const seen = [&](std::size_t y) {
           return (y < v ? alpha * sums[l * v + y] / total : 0.0) +
                  (1.0 - alpha) * law.probability(static_cast<int>(y));

@@ -73,8 +73,8 @@ struct class_pass {
     }
     row.classes = width;
     row.excluded = law.mask;
-    int const next = drawn(static_cast<int>(state[index]), row,
-                           {&noise, key, first_sample + sample, position});
+    int const next =
+        drawn(static_cast<int>(state[index]), row, {&noise, key, first_sample + sample, position});
     if (next < 0) {
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
               position, key.step);

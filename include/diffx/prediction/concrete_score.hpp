@@ -42,9 +42,8 @@ static_assert(class_prediction<concrete_score<>>);
 /// Source    Lou et al. 2024, arXiv:2310.16834, section 5.
 inline double scaled_log_score(double output, double total_noise, int states) {
   // log(e^x - 1), where neither the exponential overflows nor the difference loses digits.
-  double const factor =
-      total_noise < 30.0 ? std::log(std::expm1(total_noise))
-                         : total_noise + std::log1p(-std::exp(-total_noise));
+  double const factor = total_noise < 30.0 ? std::log(std::expm1(total_noise))
+                                           : total_noise + std::log1p(-std::exp(-total_noise));
   return output - factor - std::log(states - 1.0);
 }
 

@@ -27,8 +27,8 @@ namespace diffx::process {
 /// Source    Gu et al. 2022, arXiv:2111.14822.
 /// Shapes    states [batch, positions], integers in [0, classes]; logits of `classes` classes.
 /// Errors    classes < 1; no steps, or lists of two lengths; kept that does not fall within (0, 1),
-///           masked that falls or is not in [0, 1), or a step with b below 0; a t that is not k / T:
-///           throws diffx::error.
+///           masked that falls or is not in [0, 1), or a step with b below 0; a t that is not k /
+///           T: throws diffx::error.
 class mask_and_replace {
  public:
   using kind = process_tag;

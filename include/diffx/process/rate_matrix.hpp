@@ -94,7 +94,8 @@ class rate_matrix {
   }
 
   void find_limit(double fastest) {
-    auto power = diffx::detail::exp_generator(rates_, classes_, fastest > 0.0 ? 1.0 / fastest : 0.0);
+    auto power =
+        diffx::detail::exp_generator(rates_, classes_, fastest > 0.0 ? 1.0 / fastest : 0.0);
     for (int k = 0; k < 100 && diffx::detail::row_spread(power, classes_) > 1e-14; ++k) {
       power = diffx::detail::product(power, power, classes_);
       diffx::detail::normalise_rows(power, classes_);

@@ -30,9 +30,7 @@ struct linear_noise {
   double time_of_total(double total) const noexcept {
     return total == 0.0 ? 0.0 : (total - sigma_min) / (sigma_max - sigma_min);
   }
-  double slope(double t) const noexcept {
-    return (sigma_max - sigma_min) * std::exp(-total(t));
-  }
+  double slope(double t) const noexcept { return (sigma_max - sigma_min) * std::exp(-total(t)); }
   void check() const {
     constexpr auto where = "diffx::schedule::linear_noise";
     diffx::detail::require(sigma_min >= 0.0 && std::isfinite(sigma_min), where, "sigma_min",

@@ -48,8 +48,8 @@ struct euler_ctmc {
   template <bool Cavity, class Row, class Words>
   DIFFX_HD static int advance(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
                               Words const& words) {
-    return step<Cavity ? detail::row_meaning::cavity : detail::row_meaning::posterior>(w, law, now,
-                                                                                       row, words);
+    return step < Cavity ? detail::row_meaning::cavity
+                         : detail::row_meaning::posterior > (w, law, now, row, words);
   }
   template <class Row, class Words>
   DIFFX_HD static int advance_score(double const (&w)[4], detail::limit_law const& law, int now,
