@@ -9,9 +9,8 @@
 
 #include <cmath>
 #include <cstddef>
-#include <limits>
 #include <span>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 // The laws that samplers of classes draw from, written down as rows of numbers: for likelihoods,

@@ -4,7 +4,6 @@
 #include <diffx/detail/limit_law.hpp>
 
 #include <cmath>
-#include <limits>
 
 namespace diffx::detail {
 
@@ -28,7 +27,6 @@ struct reverse_rates {
 template <row_meaning Meaning, class Row>
 DIFFX_HD reverse_rates rates_from(limit_law const& law, int now, double kept, double moved,
                                   Row& row) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   constexpr reverse_rates none{-1.0, 1.0};
   double const pi = law.probability(now);
   if (pi == 0.0) return {};  // nothing but data shows it: it is not left
@@ -36,13 +34,13 @@ DIFFX_HD reverse_rates rates_from(limit_law const& law, int now, double kept, do
   row.excluded = now;
   bool const others = row.scan();
   double const rest = row.log_sum();
-  if (!others && rest != -infinity) return none;
+  if (!others && rest != -HUGE_VAL) return none;
   if constexpr (Meaning == row_meaning::score) return {pi * std::exp(rest), 1.0};
   if (law.mask >= 0) return others ? reverse_rates{kept / moved, 1.0} : none;
   row.excluded = hidden;
   double const own = row.log_weight(now);
   row.excluded = now;
-  if (!(own < infinity) || (!others && own == -infinity)) return none;
+  if (!(own < HUGE_VAL) || (!others && own == -HUGE_VAL)) return none;
   double odds = own - rest;
   if (Meaning == row_meaning::posterior) odds -= std::log1p(kept / (moved * pi));
   double const clean = kept / (1.0 + std::exp(odds)), fresh = moved * (1.0 - pi);

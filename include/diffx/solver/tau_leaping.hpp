@@ -7,6 +7,7 @@
 #include <diffx/detail/reverse_rates.hpp>
 
 #include <cmath>
+#include <string>
 #include <string_view>
 
 namespace diffx::solver {

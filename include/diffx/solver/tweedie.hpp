@@ -6,7 +6,6 @@
 #include <diffx/detail/limit_law.hpp>
 
 #include <cmath>
-#include <limits>
 #include <string_view>
 
 namespace diffx::solver {
@@ -54,7 +53,7 @@ struct tweedie {
     row.excluded = now;
     bool const others = row.scan();
     double const rest = row.log_sum();
-    if (!others) return rest == -std::numeric_limits<double>::infinity() ? now : -1;
+    if (!others) return rest == -HUGE_VAL ? now : -1;
     auto const r = words(0);
     double const coin = detail::unit_uniform(r.word[0], r.word[1]);
     double const u = detail::unit_uniform(r.word[2], r.word[3]);
