@@ -6,6 +6,7 @@
 #include <diffx/rule/process_and_prediction.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
+#include <diffx/rule/solver_and_prediction.hpp>
 
 #include <cstdio>
 #include <fstream>
@@ -65,6 +66,8 @@ std::string catalogue() {
   });
   out << "\n";
   simple("Processes of classes", registry::class_processes{});
+  simple("Processes of classes by matrices", registry::matrix_processes{});
+  simple("Schedules of classes", registry::class_schedules{});
   simple("Prediction types of classes", registry::class_predictions{});
   simple("Solvers of classes", registry::class_solvers{});
   simple("Processes on spheres", registry::sphere_processes{});
@@ -123,8 +126,20 @@ std::string compatibility() {
     });
     out << "\n";
   });
+  out << "\n## Solvers of classes and prediction type\n\n| solver |";
+  for_each_type(registry::class_predictions{}, [&]<class P>() { out << " `" << P::name << "` |"; });
+  out << " matrices |\n|---|";
+  for_each_type(registry::class_predictions{}, [&]<class P>() { out << "---|"; });
+  out << "---|\n";
+  for_each_type(registry::class_solvers{}, [&]<class S>() {
+    out << "| `" << S::name << "` |";
+    for_each_type(registry::class_predictions{}, [&]<class P>() {
+      out << (rule::solver_reads_prediction<S, P> ? " yes |" : " |");
+    });
+    out << (takes_matrices<S> ? " yes |\n" : " |\n");
+  });
   out << "\n## Processes of classes and guidance\n\nEvery one of them takes every prediction type "
-         "and solver of classes, and `cache::none`.\n\n| process |";
+         "of classes, and `cache::none`; those by matrices take no concrete score.\n\n| process |";
   for_each_type(registry::guidances{}, [&]<class G>() { out << " `" << G::name << "` |"; });
   out << "\n|---|";
   for_each_type(registry::guidances{}, [&]<class G>() { out << "---|"; });
@@ -149,6 +164,8 @@ std::string papers() {
   collect(registry::processes{});
   collect(registry::predictions{});
   collect(registry::class_processes{});
+  collect(registry::matrix_processes{});
+  collect(registry::class_schedules{});
   collect(registry::class_predictions{});
   collect(registry::class_solvers{});
   collect(registry::sphere_processes{});

@@ -12,6 +12,7 @@
 #include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/guidance/none.hpp>
 #include <diffx/guidance/rescale.hpp>
+#include <diffx/prediction/concrete_score.hpp>
 #include <diffx/prediction/edm.hpp>
 #include <diffx/prediction/eps.hpp>
 #include <diffx/prediction/flow.hpp>
@@ -23,9 +24,12 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/discretised_gaussian.hpp>
 #include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
 #include <diffx/process/marginal.hpp>
+#include <diffx/process/mask_and_replace.hpp>
+#include <diffx/process/rate_matrix.hpp>
 #include <diffx/process/rectified_flow.hpp>
 #include <diffx/process/sphere_bridge.hpp>
 #include <diffx/process/stochastic_interpolant.hpp>
@@ -34,6 +38,16 @@
 #include <diffx/process/ve.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
+#include <diffx/schedule/geometric_noise.hpp>
+#include <diffx/schedule/linear_noise.hpp>
+#include <diffx/schedule/log_linear.hpp>
+#include <diffx/schedule/mask_cosine.hpp>
+#include <diffx/schedule/mask_cosine_squared.hpp>
+#include <diffx/schedule/mask_log.hpp>
+#include <diffx/schedule/mask_power.hpp>
+#include <diffx/schedule/mask_sine.hpp>
+#include <diffx/schedule/polynomial.hpp>
+#include <diffx/schedule/scaled_mask_cosine.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/edit_beam.hpp>
 #include <diffx/search/none.hpp>
@@ -60,6 +74,7 @@
 #include <diffx/solver/er_sde.hpp>
 #include <diffx/solver/euler.hpp>
 #include <diffx/solver/euler_ancestral.hpp>
+#include <diffx/solver/euler_ctmc.hpp>
 #include <diffx/solver/euler_maruyama.hpp>
 #include <diffx/solver/flow_ancestral.hpp>
 #include <diffx/solver/flow_lcm.hpp>
@@ -83,7 +98,9 @@
 #include <diffx/solver/scm.hpp>
 #include <diffx/solver/stochastic_flow.hpp>
 #include <diffx/solver/tag_generate.hpp>
+#include <diffx/solver/tau_leaping.hpp>
 #include <diffx/solver/tcd.hpp>
+#include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
 
 namespace diffx {
@@ -131,9 +148,19 @@ using special_solvers =
 
 /// The same for blocks of classes.
 using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
-using class_predictions = type_list<prediction::x0_posterior<>, prediction::x0_cavity<>>;
-using class_solvers = type_list<solver::ancestral, solver::remdm<>, solver::discrete_flow_matching,
-                                solver::predictor_corrector<solver::ancestral>>;
+using matrix_processes =
+    type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
+using class_schedules =
+    type_list<schedule::log_linear, schedule::mask_cosine, schedule::scaled_mask_cosine,
+              schedule::mask_cosine_squared, schedule::mask_sine, schedule::mask_power,
+              schedule::mask_log, schedule::polynomial, schedule::linear_noise,
+              schedule::geometric_noise>;
+using class_predictions =
+    type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
+using class_solvers =
+    type_list<solver::ancestral, solver::tweedie, solver::euler_ctmc, solver::tau_leaping,
+              solver::remdm<>, solver::discrete_flow_matching,
+              solver::predictor_corrector<solver::ancestral>>;
 
 /// The same for points on spheres, whose networks give logits (prediction::x0_posterior).
 using sphere_processes = type_list<process::sphere_bridge<>>;

@@ -18,6 +18,7 @@
 #include <diffx/rule/process_and_solver.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
+#include <diffx/rule/solver_and_prediction.hpp>
 #include <diffx/run.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/timetable.hpp>
@@ -145,9 +146,12 @@ struct sampler {
     if constexpr (declared_denoiser<Denoiser>) {
       using prediction_type =
           std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
-      return (rule::prediction_suits_process<detail::part_t<B, Process>,
-                                             detail::part_t<B, prediction_type>> &&
-              ...);
+      return ((
+          rule::prediction_suits_process<detail::part_t<B, Process>,
+                                         detail::part_t<B, prediction_type>> &&
+          rule::score_is_readable<detail::part_t<B, Process>, detail::part_t<B, prediction_type>> &&
+          rule::solver_reads_prediction<detail::part_t<B, Solver>,
+                                        detail::part_t<B, prediction_type>>)&&...);
     } else {
       return false;
     }
@@ -161,6 +165,10 @@ struct sampler {
         (sizeof(rule::process_and_prediction_must_fit<detail::part_t<B, Process>,
                                                       detail::part_t<B, prediction_type>>) +
          ... + sizeof(rule::guidance_and_denoiser_must_fit<Guidance, Denoiser>)) > 0);
+    static_assert(
+        (sizeof(rule::solver_and_prediction_must_fit<detail::part_t<B, Solver>,
+                                                     detail::part_t<B, prediction_type>>) +
+         ...) > 0);
     static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) +
                       sizeof(rule::cache_and_denoiser_must_fit<Cache, Denoiser>) >
                   0);

@@ -13,6 +13,10 @@ constexpr entry_file files[] = {
     {"discrete_ddim_loo", discrete_ddim_loo_entry},
     {"entropy_bound", refine_entry},
     {"217-ardm", ardm_entry},
+    {"000-discrete-canon", discrete_canon_entry},
+    {"vq_loop", vq_entry},
+    {"vq_posterior", vq_entry},
+    {"vq_tables", vq_entry},
 };
 
 }  // namespace

@@ -22,5 +22,7 @@ bool discrete_ddim_loo_entry(json const& entry, report& r);
 bool refine_entry(json const& entry, report& r);
 bool ardm_entry(json const& entry, report& r);
 bool rdlm_entry(json const& entry, report& r);
+bool discrete_canon_entry(json const& entry, report& r);
+bool vq_entry(json const& entry, report& r);
 
 }  // namespace conformance

@@ -43,6 +43,7 @@ concept prediction_policy = std::same_as<typename P::kind, prediction_tag> &&
 /// | `P::value_type` | what a logit is stored in                                               |
 /// | `P::is_cavity`  | the softmax is the law of the data class given: all positions (false),  |
 /// |                 | all others (true)                                                       |
+/// | `P::is_score`   | true: no such law, but log-ratios of probabilities of the noised classes |
 template <class P>
 concept class_prediction = std::same_as<typename P::kind, prediction_tag> && requires {
   typename P::value_type;
@@ -50,6 +51,12 @@ concept class_prediction = std::same_as<typename P::kind, prediction_tag> && req
   { P::source } -> std::convertible_to<std::string_view>;
   { P::is_cavity } -> std::convertible_to<bool>;
 };
+
+template <class P>
+inline constexpr bool scores_classes = false;
+template <class P>
+requires requires { P::is_score; }
+inline constexpr bool scores_classes<P> = P::is_score;
 
 template <class P>
 concept any_prediction = prediction_policy<P> || class_prediction<P>;

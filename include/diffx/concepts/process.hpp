@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <string_view>
+#include <vector>
 
 namespace diffx {
 
@@ -76,8 +77,26 @@ concept sphere_process = process_policy<P> &&
   { p.noising_steps() } -> std::convertible_to<int>;
 };
 
+/// A process that replaces classes, position by position and independently, with any matrices of
+/// probabilities: planned on the host, for few classes. Its levels say the time; their alpha and
+/// sigma are what the process calls so.
+///
+/// | `p.states()`         | K: the classes of the network and, if there is one, the mask after them
+/// | | `p.transition(s, t)` | K x K, row-major: q(x_t = j | x_s = i), s the cleaner; level{} is
+/// data  | | `p.limit()`          | the law that a run starts from, a detail::limit_law |
+template <class P>
+concept matrix_process = process_policy<P> && P::values ==
+                         value_kind::categorical&& requires(P const& p, level const& l, double t) {
+  { p.at(t) } -> std::same_as<level>;
+  { p.at_lambda(t) } -> std::same_as<level>;
+  { p.states() } -> std::same_as<int>;
+  { p.transition(l, l) } -> std::same_as<std::vector<double>>;
+  { p.limit().classes } -> std::convertible_to<int>;
+};
+
 /// A process with levels: what grids are made for.
 template <class P>
-concept clocked_process = gaussian_process<P> || categorical_process<P> || sphere_process<P>;
+concept clocked_process =
+    gaussian_process<P> || categorical_process<P> || matrix_process<P> || sphere_process<P>;
 
 }  // namespace diffx

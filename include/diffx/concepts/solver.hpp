@@ -62,6 +62,7 @@ struct categorical_stage {
   level at, convert, to;
   std::array<double, max_weights> weight{};  // what they mean is the solver's
   noise::key key;                            // the words of each position
+  std::vector<double> tables{};              // of a process of matrices: detail::matrix_law
 };
 
 /// The stages of one step, in order. Solvers write it, the run executes it.
@@ -159,6 +160,11 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::advance(weights, law, now, row, words)` | the class of a position after the stage: `now` |
 /// |                     | is the one before, `row` a detail::class_row, words(k) its k-th block  |
 /// |                     | of random words; pure                                                  |
+/// | `S::takes_scores`   | true: it reads a row of log-scores as well, with the member            |
+/// |                     | advance_score(weights, law, now, row, words)                           |
+/// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance | |
+/// | takes a detail::matrix_law as well                                     | | `S::takes_laws` |
+/// false: it reads nothing else, and has no `advance`                     |
 template <class S>
 concept categorical_solver =
     std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {
@@ -188,6 +194,24 @@ concept sphere_solver =
   { S::max_evals } -> std::convertible_to<int>;
   requires S::on_sphere;
 };
+
+template <class S>
+inline constexpr bool takes_scores = false;
+template <class S>
+requires requires { S::takes_scores; }
+inline constexpr bool takes_scores<S> = S::takes_scores;
+
+template <class S>
+inline constexpr bool takes_matrices = false;
+template <class S>
+requires requires { S::takes_matrices; }
+inline constexpr bool takes_matrices<S> = S::takes_matrices;
+
+template <class S>
+inline constexpr bool takes_laws = true;
+template <class S>
+requires requires { S::takes_laws; }
+inline constexpr bool takes_laws<S> = S::takes_laws;
 
 template <class S>
 concept solver_policy = linear_solver<S> || categorical_solver<S> || sphere_solver<S>;

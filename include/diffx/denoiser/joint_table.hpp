@@ -18,17 +18,20 @@ namespace diffx::denoiser {
 ///
 ///     p(x0 | x_t) proportional to p0(x0) prod_l q(x_t^l | x0^l)
 ///     posterior   p_i = p(x0^l = i | x_t);   cavity: the same without the factor of position l
+///     concrete score: from the cavity, as prediction::concrete_score says
 ///
-/// Logits are log-probabilities, -inf where the data cannot be. The process says q; the time is
-/// q.at.alpha.
+/// of a process of classes, by matrices or not. Logits are log-probabilities, -inf where the data
+/// cannot be, or log-scores. The process says q; the time is q.at.alpha.
 ///
 /// Shapes    weights: V^L entries, the last position running fastest, need not sum to 1;
 ///           x [batch, L], out [batch, L x width], width = process.limit().classes >= V.
 /// Requires  host memory; process outlives the denoiser.
-/// Errors    V or L below 1, a table of another size, an entry below 0, or a view of another width
+/// Errors    concrete scores of a process of matrices do not compile; V or L below 1, a table of
+/// another size, an entry below 0, or a view of another width
 ///           throws; so does a state that no sequence of the table leads to.
-template <categorical_process Process, class_prediction Prediction = prediction::x0_posterior<>>
-class joint_table {
+template <class Process, class_prediction Prediction = prediction::x0_posterior<>>
+requires(categorical_process<Process> || matrix_process<Process>)  //
+    class joint_table {
   using logit = typename Prediction::value_type;
 
  public:
@@ -61,14 +64,30 @@ class joint_table {
                     static_cast<long long>(x.features), "those of the table");
     detail::require(out.features == positions_ * width, where, "logits of a sample",
                     static_cast<long long>(out.features), "positions x classes");
-    exec.for_each_sample(x.batch, [&](std::int64_t i) {
-      row(x.row(i), q.at.alpha, out.row(i), static_cast<std::size_t>(width));
-    });
+    auto const fill = [&](auto const& seen) {
+      exec.for_each_sample(x.batch, [&](std::int64_t i) {
+        row(x.row(i), seen, q.at.alpha, out.row(i), static_cast<std::size_t>(width));
+      });
+    };
+    if constexpr (matrix_process<Process>) {
+      auto const table = process_->transition({}, q.at);
+      auto const states = static_cast<std::size_t>(process_->states());
+      fill([&](std::size_t data, int code) {
+        return table[data * states + static_cast<std::size_t>(code)];
+      });
+    } else {
+      auto const law = process_->limit();
+      fill([&](std::size_t data, int code) {
+        return (code == static_cast<int>(data) ? q.at.alpha : 0.0) +
+               (1.0 - q.at.alpha) * law.probability(code);
+      });
+    }
   }
 
  private:
-  template <class Code>
-  void row(Code const* x, double alpha, logit* out, std::size_t width) const {
+  /// `seen(i, k)` is q(k | x0 = i).
+  template <class Code, class Seen>
+  void row(Code const* x, Seen const& seen_law, double alpha, logit* out, std::size_t width) const {
     auto const law = process_->limit();
     auto const length = static_cast<std::size_t>(positions_),
                v = static_cast<std::size_t>(classes_);
@@ -76,14 +95,12 @@ class joint_table {
     std::vector<std::size_t> data(length, 0);
     for (double const weight : weights_) {
       for (std::size_t l = 0; l < length; ++l) {
-        int const seen = static_cast<int>(x[l]);
-        factor[l] = (seen == static_cast<int>(data[l]) ? alpha : 0.0) +
-                    (1.0 - alpha) * law.probability(seen);
+        factor[l] = seen_law(data[l], static_cast<int>(x[l]));
       }
       for (std::size_t l = 0; l < length; ++l) {
         double product = weight;
         for (std::size_t m = 0; m < length; ++m) {
-          if (m != l || !Prediction::is_cavity) product *= factor[m];
+          if (m != l || !needs_cavity) product *= factor[m];
         }
         sums[l * v + data[l]] += product;
       }
@@ -94,12 +111,29 @@ class joint_table {
       for (std::size_t i = 0; i < v; ++i) total += sums[l * v + i];
       detail::require(total > 0.0, "diffx::denoiser::joint_table", "probability of the state",
                       total, "above 0: the table has no such data");
+      if constexpr (scores_classes<Prediction>) {
+        static_assert(
+            !matrix_process<Process>,
+            "diffx::denoiser::joint_table: concrete scores go with a process of alpha and "
+            "pi (process::uniform, ...), not with one of matrices.");
+        auto const seen = [&](std::size_t y) {
+          return (y < v ? alpha * sums[l * v + y] / total : 0.0) +
+                 (1.0 - alpha) * law.probability(static_cast<int>(y));
+        };
+        for (std::size_t i = 0; i < width; ++i) {
+          out[l * width + i] =
+              static_cast<logit>(std::log(seen(i) / seen(static_cast<std::size_t>(x[l]))));
+        }
+        continue;
+      }
       for (std::size_t i = 0; i < width; ++i) {
         out[l * width + i] =
             static_cast<logit>(i < v ? std::log(sums[l * v + i] / total) : -HUGE_VAL);
       }
     }
   }
+
+  static constexpr bool needs_cavity = Prediction::is_cavity || scores_classes<Prediction>;
 
   Process const* process_;
   int classes_, positions_;

@@ -6,6 +6,7 @@
 #include <diffx/detail/class_row.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/limit_law.hpp>
+#include <diffx/detail/matrix_law.hpp>
 #include <diffx/error.hpp>
 
 #include <array>
@@ -49,7 +50,7 @@ DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t
 }
 
 /// The one pass that follows an evaluation of a block of classes: every position by itself.
-template <class Code, class T, int G, bool Cavity, class Solver, class Noise>
+template <class Code, class T, int G, class Law, class Prediction, class Solver, class Noise>
 struct class_pass {
   Code* state;
   std::int64_t positions, first_sample;
@@ -57,7 +58,7 @@ struct class_pass {
   T const* source[G];
   T weight[G];
   double coefficients[categorical_stage::max_weights];
-  limit_law law;
+  Law law;
   noise::key key;
   Noise noise;
   std::uint8_t const* fixed;  // null, or 1 where the class stays
@@ -72,15 +73,23 @@ struct class_pass {
     }
     row.classes = width;
     row.excluded = law.mask;
-    int const next = Solver::template advance<Cavity>(
-        coefficients, law, static_cast<int>(state[index]), row,
-        position_words<Noise>{&noise, key, first_sample + sample, position});
+    int const next =
+        drawn(static_cast<int>(state[index]), row, {&noise, key, first_sample + sample, position});
     if (next < 0) {
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
               position, key.step);
       return;
     }
     state[index] = static_cast<Code>(next);
+  }
+
+ private:
+  DIFFX_HD int drawn(int now, class_row<T, G>& row, position_words<Noise> const& words) const {
+    if constexpr (scores_classes<Prediction>) {
+      return Solver::advance_score(coefficients, law, now, row, words);
+    } else {
+      return Solver::template advance<Prediction::is_cavity>(coefficients, law, now, row, words);
+    }
   }
 };
 
@@ -101,6 +110,33 @@ struct forget_op {
     auto const w = noise.words(key, first_sample + sample, position);
     if (unit_uniform(w.word[0], w.word[1]) < keep) return;
     state[index] = static_cast<Code>(law.draw(unit_uniform(w.word[2], w.word[3])));
+  }
+};
+
+/// Draws from the row of a matrix that belongs to the class.
+template <class Code, class Noise>
+struct transit_op {
+  Code* state;
+  std::int64_t positions, first_sample;
+  double const* table;
+  int states;
+  noise::key key;
+  Noise noise;
+  std::uint8_t const* fixed;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    auto const w = noise.words(key, first_sample + sample, position);
+    double const* const row = table + static_cast<std::int64_t>(state[index]) * states;
+    double left = unit_uniform(w.word[0], w.word[1]);
+    int last = 0;  // what rounding leaves goes to the last class of any probability
+    for (int k = 0; k < states; ++k) {
+      if (row[k] <= 0.0) continue;
+      last = k;
+      if ((left -= row[k]) < 0.0) break;
+    }
+    state[index] = static_cast<Code>(last);
   }
 };
 
@@ -171,7 +207,7 @@ class categorical_block {
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
                     Prediction const&, Guidance const&, Solver const&, Noise const& noise,
                     int block)
-      : x_(x), law_(process.limit()), noise_(noise), block_(block) {
+      : x_(x), process_(&process), law_(process.limit()), noise_(noise), block_(block) {
     constexpr auto where = "diffx::run";
     auto const largest =
         static_cast<long long>(law_.mask == law_.classes ? law_.mask : law_.classes - 1);
@@ -219,9 +255,11 @@ class categorical_block {
   template <class Exec>
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, Code*) {
-    class_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
+    auto const law = law_of(s);
+    using law_type = std::remove_const_t<decltype(law)>;
+    class_pass<Code, logit_type, branches, law_type, Prediction, Solver, Noise> pass{
         x_.data, x_.features, x_.first_sample, law_.classes, {},    {},
-        {},      law_,        s.key,           noise_,       fixed_};
+        {},      law,         s.key,           noise_,       fixed_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
     require_reachable<Exec>();
@@ -261,7 +299,16 @@ class categorical_block {
   template <class Exec>
   void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
     check(exec);
-    forget(exec, then.alpha / now.alpha, key);
+    if constexpr (matrix_process<Process>) {
+      require_reachable<Exec>();
+      key.block = block_;
+      auto const table = process_->transition(now, then);
+      exec.for_each_sample(
+          x_.size(), transit_op<Code, Noise>{x_.data, x_.features, x_.first_sample, table.data(),
+                                             process_->states(), key, noise_, fixed_});
+    } else {
+      forget(exec, then.alpha / now.alpha, key);
+    }
   }
 
   /// What a checkpoint must agree with beyond the shape.
@@ -291,13 +338,22 @@ class categorical_block {
  protected:
   template <class Exec>
   void require_reachable() const {
-    if (Exec::on_host || law_.cumulative == nullptr) return;
+    if (Exec::on_host || (law_.cumulative == nullptr && !matrix_process<Process>)) return;
     fail(
-        "diffx::run: the limit law of this process is a table in host memory, which a device does "
-        "not reach; use process::uniform or process::absorbing there");
+        "diffx::run: the laws of this process are tables in host memory, which a device does not "
+        "reach; use process::uniform or process::absorbing there");
   }
 
  private:
+  auto law_of(categorical_stage const& s) const noexcept {
+    if constexpr (matrix_process<Process>) {
+      return matrix_law_of(s.tables, process_->states());
+    } else {
+      static_cast<void>(s);
+      return law_;
+    }
+  }
+
   template <class Exec>
   void forget(Exec const& exec, double keep, noise::key key) {
     require_reachable<Exec>();
@@ -307,6 +363,7 @@ class categorical_block {
   }
 
   batch_view<Code> x_;
+  Process const* process_;
   limit_law law_;
   Noise noise_;
   int block_;

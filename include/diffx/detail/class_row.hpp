@@ -93,7 +93,15 @@ class class_row {
     return is_nothing(l) ? 0.0 : static_cast<double>(exp(l - largest_)) / total_;
   }
 
-  /// Its logarithm.
+  /// The logit of one class, -inf if it is ruled out.
+  DIFFX_HD double log_weight(int k) const noexcept { return static_cast<double>(logit(k)); }
+
+  /// The logarithm of sum_v e^(l_v), -inf if every class is ruled out; after scan().
+  DIFFX_HD double log_sum() const noexcept {
+    return static_cast<double>(largest_) + (total_ > 0.0 ? std::log(total_) : total_);
+  }
+
+  /// The logarithm of a probability; after scan().
   DIFFX_HD double log_probability(int k) const noexcept {
     return static_cast<double>(logit(k) - largest_) - std::log(total_);
   }

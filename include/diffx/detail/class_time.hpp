@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/detail/unit_time.hpp>
+#include <diffx/schedule/class_rates.hpp>
 #include <diffx/step.hpp>
 
 #include <cmath>
@@ -21,20 +22,28 @@ class class_time {
   level at(double t, std::string_view where) const {
     require_unit_time(where, t);
     double const moved = schedule_.moved(t);
-    double const kept = 1.0 - moved;
+    double const kept = schedule::kept_at(schedule_, t);
     return {t, kept, moved, std::log(kept) - std::log(moved), t};
   }
 
   level at_lambda(double lambda, std::string_view where) const {
     double const moved = 1.0 / (1.0 + std::exp(lambda));
-    double const end = schedule_.moved(1.0);
-    double const t =
-        admitted_time(where, lambda, schedule_.time(moved), std::log(1.0 - end) - std::log(end),
-                      std::numeric_limits<double>::infinity());
+    double const t = admitted_time(where, lambda, time_of(lambda, moved), at(1.0, where).lambda,
+                                   std::numeric_limits<double>::infinity());
     return {t, 1.0 / (1.0 + std::exp(-lambda)), moved, lambda, t};
   }
 
  private:
+  double time_of(double lambda, double moved) const {
+    if constexpr (requires { schedule_.time_of_total(0.0); }) {
+      // -log alpha keeps its digits where 1 - alpha is all but 1.
+      return schedule_.time_of_total(lambda < 0.0 ? std::log1p(std::exp(lambda)) - lambda
+                                                  : std::log1p(std::exp(-lambda)));
+    } else {
+      return schedule_.time(moved);
+    }
+  }
+
   Schedule schedule_;
 };
 

@@ -20,8 +20,9 @@ namespace detail {
 /// Numbers stop short of t = 0, where a network of numbers says little; classes end as data.
 template <class Process>
 inline constexpr time_range usual_range{1.0, 1e-3, end_point::none};
-template <categorical_process Process>
-inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};
+template <class Process>
+requires(categorical_process<Process> || matrix_process<Process>)  //
+    inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};
 template <sphere_process Process>
 inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};
 

@@ -22,6 +22,10 @@ inline constexpr bool prediction_suits_process<Process, Prediction> = false;
 template <sphere_process Process, class_prediction Prediction>
 inline constexpr bool prediction_suits_process<Process, Prediction> = !Prediction::is_cavity;
 
+/// A score turns into the law of the data class through alpha and pi, which matrices have not.
+template <class Process, class Prediction>
+inline constexpr bool score_is_readable = !(matrix_process<Process> && scores_classes<Prediction>);
+
 template <class Process, class Prediction>
 struct process_and_prediction_must_fit {
   static_assert(
@@ -31,6 +35,12 @@ struct process_and_prediction_must_fit {
       "any other process one of numbers (prediction::eps, "
       "prediction::x0, prediction::v, ...). The two policies are the arguments of "
       "process_and_prediction_must_fit<...>.");
+  static_assert(score_is_readable<Process, Prediction>,
+                "diffx: a concrete score goes with processes that keep or forget a class "
+                "(process::absorbing, process::uniform, process::marginal); for one of matrices "
+                "the data class cannot be read from it. Use prediction::x0_posterior or "
+                "prediction::x0_cavity. The two policies are the arguments of "
+                "process_and_prediction_must_fit<...>.");
   static_assert(prediction_survives_start<Process, Prediction>,
                 "diffx: this process starts at alpha = 0, where an eps or score prediction says "
                 "nothing about x0. Use a network that predicts v, x0 or flow, or a process that "

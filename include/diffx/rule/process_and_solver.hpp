@@ -15,7 +15,9 @@ inline constexpr bool solver_suits_limit<Process, Solver> =
 
 template <class Process, class Solver>
 inline constexpr bool solver_suits_process = (gaussian_process<Process> && linear_solver<Solver>) ||
-                                             (sphere_process<Process> && sphere_solver<Solver>);
+                                             (sphere_process<Process> && sphere_solver<Solver>) ||
+                                             (matrix_process<Process> &&
+                                              categorical_solver<Solver> && takes_matrices<Solver>);
 template <categorical_process Process, categorical_solver Solver>
 inline constexpr bool solver_suits_process<Process, Solver> = solver_suits_limit<Process, Solver>;
 
@@ -26,10 +28,12 @@ struct process_and_solver_must_fit {
       "diffx: this solver does not work on the values of this process. Processes with scalar alpha "
       "and sigma (process::vp, process::ve, process::edm, process::rectified_flow, ...) take the "
       "continuous solvers (solver::ddim, solver::dpmpp_2m, ...); processes of classes "
-      "(process::absorbing, process::uniform, process::marginal) take solver::ancestral, of which "
-      "solver::remdm needs masks and solver::gibbs must have none; process::sphere_bridge takes "
-      "solver::geodesic_bridge or solver::geodesic_random_walk. The two policies are the arguments "
-      "of process_and_solver_must_fit<...>.");
+      "(process::absorbing, process::uniform, process::marginal) take the solvers of classes "
+      "(solver::ancestral, solver::tweedie, ...), of which solver::remdm needs masks and "
+      "solver::gibbs must have none; those of matrices (process::discretised_gaussian, "
+      "process::mask_and_replace, process::rate_matrix) take solver::ancestral alone; "
+      "process::sphere_bridge takes solver::geodesic_bridge or solver::geodesic_random_walk. The "
+      "two policies are the arguments of process_and_solver_must_fit<...>.");
 };
 
 }  // namespace diffx::rule

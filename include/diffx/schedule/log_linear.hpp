@@ -19,7 +19,9 @@ struct log_linear {
   double eps = 0.0;
 
   double moved(double t) const noexcept { return (1.0 - eps) * t; }
+  double kept(double t) const noexcept { return eps + (1.0 - eps) * (1.0 - t); }
   double time(double moved) const noexcept { return moved / (1.0 - eps); }
+  double slope(double) const noexcept { return 1.0 - eps; }
   void check() const {
     diffx::detail::require(eps >= 0.0 && eps < 1.0, "diffx::schedule::log_linear", "eps", eps,
                            "in [0, 1)");

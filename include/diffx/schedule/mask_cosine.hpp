@@ -29,6 +29,9 @@ struct mask_cosine {
   double time(double moved) const noexcept {
     return 4.0 / std::numbers::pi * std::asin(std::sqrt(0.5 * moved / (1.0 - eps)));
   }
+  double slope(double t) const noexcept {
+    return (1.0 - eps) * 0.5 * std::numbers::pi * std::sin(0.5 * std::numbers::pi * t);
+  }
   void check() const {
     diffx::detail::require(eps >= 0.0 && eps < 1.0, "diffx::schedule::mask_cosine", "eps", eps,
                            "in [0, 1)");

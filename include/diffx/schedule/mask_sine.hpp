@@ -21,6 +21,9 @@ struct mask_sine {
     return t == 1.0 ? 1.0 : std::sin(0.5 * std::numbers::pi * t);
   }
   double time(double moved) const noexcept { return 2.0 / std::numbers::pi * std::asin(moved); }
+  double slope(double t) const noexcept {
+    return 0.5 * std::numbers::pi * std::sin(0.5 * std::numbers::pi * (1.0 - t));
+  }
   void check() const {}
 };
 

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <diffx/concepts/process.hpp>
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
 #include <diffx/detail/limit_law.hpp>
+#include <diffx/detail/matrix_law.hpp>
 #include <diffx/error.hpp>
 
 #include <string_view>
@@ -24,6 +26,10 @@ namespace diffx::solver {
 /// the classes. Under absorbing noise the two are one; a position that is not masked keeps its
 /// class and its logits are not read.
 ///
+/// Of a process of matrices every bridge is a row of K probabilities: the data class is drawn from
+/// the posterior, or from a cavity in proportion to what each class explains, and the class before
+/// from its bridge, with a coin for staying. It costs O(classes + K) a position.
+///
 /// N steps cost N evaluations. A last step onto alpha = 1 leaves no mask.
 ///
 /// Source    Austin et al. 2021, arXiv:2107.03006; Sahoo et al. 2024, arXiv:2406.07524.
@@ -37,6 +43,7 @@ struct ancestral {
   static constexpr value_kind values = value_kind::categorical;
   static constexpr int order = 1;  // total variation to the data law falls as 1 / N
   static constexpr int max_evals = 1;
+  static constexpr bool takes_matrices = true;
 
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
@@ -45,10 +52,14 @@ struct ancestral {
     }
     categorical_stage& s = out.evaluate(c.from(), c.to());
     s.key = {c.index, 0, 0, c.from().t, c.to().t};
-    // Not 1 - a, which loses its digits where a step is small.
-    double const lost = c.from().sigma - c.to().sigma;
-    s.weight = {c.from().alpha / c.to().alpha, c.to().alpha, c.to().sigma,
-                lost / (Process::is_absorbing ? c.from().sigma : c.to().alpha)};
+    if constexpr (matrix_process<Process>) {
+      s.tables = detail::matrix_tables(c.process, c.from(), c.to());
+    } else {
+      // Not 1 - a, which loses its digits where a step is small.
+      double const lost = c.from().sigma - c.to().sigma;
+      s.weight = {c.from().alpha / c.to().alpha, c.to().alpha, c.to().sigma,
+                  lost / (Process::is_absorbing ? c.from().sigma : c.to().alpha)};
+    }
   }
 
   /// Of a position in class `now`: its class after the step, or -1 if the row is no distribution.
@@ -86,6 +97,18 @@ struct ancestral {
   DIFFX_HD static routes routes_of(double const (&w)[4], double pi, double seen) noexcept {
     double const a = w[0], kept = w[1], moved = w[2], lost = w[3];  // lost = 1 - a
     return {lost * pi * moved, a * pi * moved, lost * pi * kept, a * seen * kept};
+  }
+
+  /// The same of a process of matrices. A position that no class of the row explains stays.
+  template <bool Cavity, class Row, class Words>
+  DIFFX_HD static int advance(double const (&)[4], detail::matrix_law const& law, int now, Row& row,
+                              Words const& words) {
+    if (!row.scan()) return -1;
+    auto const first = words(0);
+    double const coin = detail::unit_uniform(first.word[0], first.word[1]);
+    double const u = detail::unit_uniform(first.word[2], first.word[3]);
+    int const data = Cavity ? law.draw_data(row, now, u) : row.draw(u);
+    return data < 0 ? now : law.draw_bridge(now, data, coin, words);
   }
 };
 
