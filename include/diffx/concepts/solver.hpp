@@ -158,6 +158,9 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::advance(weights, law, now, row, words)` | the class of a position after the stage: `now` |
 /// |                     | is the one before, `row` a detail::class_row, words(k) its k-th block  |
 /// |                     | of random words; pure                                                  |
+/// | `S::gives_kernels`  | true: it has the reverse kernel itself, for a guidance that acts there |
+/// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a         |
+/// |                     | detail::kernel_row of several branches; pure                           |
 template <class S>
 concept categorical_solver =
     std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {
@@ -167,6 +170,12 @@ concept categorical_solver =
   { S::max_evals } -> std::convertible_to<int>;
   requires S::values == value_kind::categorical;
 };
+
+template <class S>
+inline constexpr bool gives_kernels = false;
+template <class S>
+requires requires { S::gives_kernels; }
+inline constexpr bool gives_kernels<S> = S::gives_kernels;
 
 template <class S>
 concept solver_policy = linear_solver<S> || categorical_solver<S>;
