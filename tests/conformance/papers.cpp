@@ -9,6 +9,8 @@ constexpr entry_file files[] = {
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
     {"entropy_bound", refine_entry},
+    {"071-udlm-guidance", udlm_guidance},
+    {"163-edlm", edlm},
 };
 
 }  // namespace

@@ -18,5 +18,7 @@ struct entry_file {
 std::span<entry_file const> entry_files();
 
 bool refine_entry(json const& entry, report& r);
+bool udlm_guidance(json const& entry, report& r);
+bool edlm(json const& entry, report& r);
 
 }  // namespace conformance

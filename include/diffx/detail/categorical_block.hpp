@@ -98,8 +98,10 @@ struct kernel_pass {
   limit_law law;
   noise::key key;
   Noise noise;
+  std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     kernel_row<T, G> row;
     for (int g = 0; g < sources; ++g) {
@@ -349,7 +351,7 @@ class categorical_block {
   template <class Exec>
   void apply_kernels(Exec const& exec, categorical_stage const& s, prediction_mix const& m) {
     kernel_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, {}, {}, 0, 0, {}, law_, s.key, noise_};
+        x_.data, x_.features, x_.first_sample, {}, {}, 0, 0, {}, law_, s.key, noise_, fixed_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
     require_reachable<Exec>();
