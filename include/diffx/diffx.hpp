@@ -3,6 +3,7 @@
 // Every header that needs nothing but a C++20 compiler, for examples and first steps. The library
 // never includes it: name the headers that you use, and compile less.
 
+#include <diffx/analysis/importance_weights.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>
@@ -16,9 +17,11 @@
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
 #include <diffx/denoiser/branched.hpp>
+#include <diffx/denoiser/classified.hpp>
 #include <diffx/denoiser/constant.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/empirical.hpp>
+#include <diffx/denoiser/energy_resampled.hpp>
 #include <diffx/denoiser/gaussian.hpp>
 #include <diffx/denoiser/gaussian_mixture.hpp>
 #include <diffx/denoiser/joint_table.hpp>
@@ -26,6 +29,7 @@
 #include <diffx/denoiser/mixture_flow.hpp>
 #include <diffx/denoiser/polynomial.hpp>
 #include <diffx/denoiser/predicts.hpp>
+#include <diffx/denoiser/residual_energy.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
@@ -41,6 +45,8 @@
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/cfg_pp.hpp>
 #include <diffx/guidance/clip_x0.hpp>
+#include <diffx/guidance/d_cbg.hpp>
+#include <diffx/guidance/d_cfg.hpp>
 #include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/guidance/none.hpp>
 #include <diffx/guidance/rescale.hpp>
