@@ -134,8 +134,7 @@ std::string compatibility() {
   out << "\n";
   for_each_type(registry::class_processes{}, [&]<class Q>() {
     out << "| `" << Q::name << "` |";
-    each_guidance(
-        [&]<class G>() { out << (rule::guidance_suits_values<Q, G> ? " yes |" : " |"); });
+    each_guidance([&]<class G>() { out << (rule::guidance_suits_values<Q, G> ? " yes |" : " |"); });
     out << "\n";
   });
   return out.str();

@@ -4,6 +4,7 @@
 // never includes it: name the headers that you use, and compile less.
 
 #include <diffx/analysis/importance_weights.hpp>
+#include <diffx/analysis/uniform_nelbo.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>

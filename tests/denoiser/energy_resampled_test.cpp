@@ -194,9 +194,8 @@ TEST_CASE("energy_resampled with the exact residual energy: one step tends to th
   double last = distance(product);
   for (int const k : {2, 4, 8}) {  // 4^8 tuples
     auto const law = chosen_law(product, energy, k, 1.0);
-    denoiser::energy_resampled const d(
-        p, network, denoiser::residual_energy{exact_scorer{}},
-        denoiser::resampling{.candidates = k, .noise = {303}});
+    denoiser::energy_resampled const d(p, network, denoiser::residual_energy{exact_scorer{}},
+                                       denoiser::resampling{.candidates = k, .noise = {303}});
     CHECK(test::passes("energy_resampled residual " + std::to_string(k),
                        test::test_cells(count_pairs(sampled(p, d, 1, 2)), law).p));
     CHECK(distance(law) < 0.7 * last);  // 1 / k in the end
@@ -206,9 +205,8 @@ TEST_CASE("energy_resampled with the exact residual energy: one step tends to th
                                         denoiser::resampling{.candidates = 512, .noise = {304}});
   // The bias at k = 512 is about 8 / 512 of that at 8, and this many samples do not see it.
   CHECK(last * 8 / 512 < 1e-3);
-  CHECK(test::passes(
-      "energy_resampled many",
-      test::test_cells(count_pairs(sampled(p, many, 1, 3, samples / 10)), pairs).p));
+  CHECK(test::passes("energy_resampled many",
+                     test::test_cells(count_pairs(sampled(p, many, 1, 3, samples / 10)), pairs).p));
   // Without the energy, the product of the marginals is far off.
   CHECK(test::p_value_registry::rejects(
       test::test_cells(count_pairs(sampled(p, network, 1, 3)), pairs).p));
@@ -222,10 +220,9 @@ TEST_CASE("energy_resampled, uniform noise: candidates at every position, then t
   auto const product = proposal_of(2, 2);  // at t = 1 the state says nothing
   weights energy;
   for (std::size_t s = 0; s < 4; ++s) energy.push_back(std::log(product[s] / pairs[s]));
-  CHECK(test::passes("energy_resampled uniform",
-                     test::test_cells(count_pairs(sampled(p, d, 1, 4)),
-                                      chosen_law(product, energy, 2, 1.0))
-                         .p));
+  CHECK(test::passes(
+      "energy_resampled uniform",
+      test::test_cells(count_pairs(sampled(p, d, 1, 4)), chosen_law(product, energy, 2, 1.0)).p));
 }
 
 // ---- neutral cases ----
@@ -340,8 +337,10 @@ TEST_CASE("importance_weights: shift, scale, and what gives none") {
   CHECK(v == std::vector<double>{0.0, 1.0, 0.0});
   CHECK(analysis::effective_sample_size(v) == 1.0);
   double const nan = std::numeric_limits<double>::quiet_NaN();
-  for (auto const& bad : {std::vector<double>{1.0, nan, 2.0}, {1.0, -infinity, 2.0},
-                          {infinity, infinity, infinity}, {1.0, 2.0}}) {
+  for (auto const& bad : {std::vector<double>{1.0, nan, 2.0},
+                          {1.0, -infinity, 2.0},
+                          {infinity, infinity, infinity},
+                          {1.0, 2.0}}) {
     CHECK_THROWS_AS(analysis::importance_weights(bad, 1.0, v), error);
   }
   for (double const t : {0.0, -1.0, nan, infinity}) {

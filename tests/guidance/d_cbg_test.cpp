@@ -85,23 +85,23 @@ struct scorer {
 template <class Process>
 weights guided_law(Process const& process, timetable const& grid, double gamma, bool cavity) {
   auto const law = process.limit();
-  return test::propagate(
-      process, grid, length,
-      [&](level const& from, level const& to, std::vector<int> const& x, int l) {
-        weights logits;
-        for (int v = 0; v < law.classes; ++v) {
-          logits.push_back(v == law.mask ? -infinity : hostile_logit(x, l, v));
-        }
-        auto q = test::reverse_kernel(process, from, to, x[static_cast<std::size_t>(l)],
-                                      test::softmax(logits), cavity);
-        for (std::size_t k = 0; k < q.size(); ++k) {
-          auto changed = x;
-          changed[static_cast<std::size_t>(l)] = static_cast<int>(k);
-          q[k] *= std::exp(gamma * hostile_score(changed, to.alpha));
-        }
-        test::normalise(q);
-        return q;
-      });
+  return test::propagate(process, grid, length,
+                         [&](level const& from, level const& to, std::vector<int> const& x, int l) {
+                           weights logits;
+                           for (int v = 0; v < law.classes; ++v) {
+                             logits.push_back(v == law.mask ? -infinity : hostile_logit(x, l, v));
+                           }
+                           auto q = test::reverse_kernel(process, from, to,
+                                                         x[static_cast<std::size_t>(l)],
+                                                         test::softmax(logits), cavity);
+                           for (std::size_t k = 0; k < q.size(); ++k) {
+                             auto changed = x;
+                             changed[static_cast<std::size_t>(l)] = static_cast<int>(k);
+                             q[k] *= std::exp(gamma * hostile_score(changed, to.alpha));
+                           }
+                           test::normalise(q);
+                           return q;
+                         });
 }
 
 std::vector<std::int64_t> count_pairs(codes const& x, std::size_t states) {
@@ -156,8 +156,8 @@ double noisy_likelihood(Process const& process, int seen, double alpha) {
   if (seen == law.mask) alpha = 0.0;
   double joint = 0.0, evidence = 0.0;
   for (std::size_t i = 0; i < 3; ++i) {
-    double const q = (static_cast<int>(i) == seen ? alpha : 0.0) +
-                     (1.0 - alpha) * law.probability(seen);
+    double const q =
+        (static_cast<int>(i) == seen ? alpha : 0.0) + (1.0 - alpha) * law.probability(seen);
     joint += data[i] * q * likelihood[i];
     evidence += data[i] * q;
   }
@@ -171,8 +171,8 @@ std::vector<std::int64_t> bayes_counts(Process const& process, int steps, bool a
                               std::span<std::int64_t const>, query const& q,
                               std::span<double> out) {
     for (std::int64_t i = 0; i < x.batch; ++i) {
-      out[static_cast<std::size_t>(i)] = std::log(noisy_likelihood(
-          s.process, x.data[i], at_the_end ? q.to.alpha : q.at.alpha));
+      out[static_cast<std::size_t>(i)] =
+          std::log(noisy_likelihood(s.process, x.data[i], at_the_end ? q.to.alpha : q.at.alpha));
     }
   };
   denoiser::classified const d{denoiser::joint_table(s.process, 3, 1, data),
@@ -202,8 +202,7 @@ TEST_CASE("d_cbg: one position and the exact noisy classifier give p(x0 | y), fo
   }
   // A classifier told the level before the step is off by the order of the step: the test sees it.
   process::uniform<> const uniform(3);
-  CHECK(test::p_value_registry::rejects(
-      test::test_cells(bayes_counts(uniform, 4, false), want).p));
+  CHECK(test::p_value_registry::rejects(test::test_cells(bayes_counts(uniform, 4, false), want).p));
 }
 
 // ---- what it costs, and the edges ----

@@ -85,13 +85,13 @@ weights guided_law(Process const& process, timetable const& grid, double gamma, 
         int step = 0;
         while (grid[step].t != from.t) ++step;
         int const now = x[static_cast<std::size_t>(l)];
-        auto q = test::reverse_kernel(process, from, to, now, data_law(process, 0, x, l, step),
-                                      cavity);
-        auto const u = test::reverse_kernel(process, from, to, now,
-                                            data_law(process, 1, x, l, step), cavity);
+        auto q =
+            test::reverse_kernel(process, from, to, now, data_law(process, 0, x, l, step), cavity);
+        auto const u =
+            test::reverse_kernel(process, from, to, now, data_law(process, 1, x, l, step), cavity);
         for (std::size_t k = 0; k < q.size(); ++k) {
-          q[k] = q[k] > 0.0 && u[k] > 0.0 ? std::pow(q[k], gamma) * std::pow(u[k], 1.0 - gamma)
-                                          : 0.0;
+          q[k] =
+              q[k] > 0.0 && u[k] > 0.0 ? std::pow(q[k], gamma) * std::pow(u[k], 1.0 - gamma) : 0.0;
         }
         test::normalise(q);
         return q;
@@ -185,14 +185,13 @@ TEST_CASE("d_cfg, absorbing: the rate of unmasking is m / (m + (1 - m) Z)") {
   }
   CHECK(stays < 0.47);  // far from the unguided half
   // The two positions have rates of their own: the sum is no binomial, its variance is smaller.
-  double const z_kernels =
-      test::z_of_mean(static_cast<double>(masked_after_one(guidance::d_cfg{gamma}, n)) /
-                          (n * length),
-                      stays, stays * (1.0 - stays), n * length);
+  double const z_kernels = test::z_of_mean(
+      static_cast<double>(masked_after_one(guidance::d_cfg{gamma}, n)) / (n * length), stays,
+      stays * (1.0 - stays), n * length);
   CHECK(test::passes("d_cfg unmasking", test::p_of_z(z_kernels)));
-  double const z_x0 = test::z_of_mean(
-      static_cast<double>(masked_after_one(guidance::cfg{gamma}, n)) / (n * length), 0.5, 0.25,
-      n * length);
+  double const z_x0 =
+      test::z_of_mean(static_cast<double>(masked_after_one(guidance::cfg{gamma}, n)) / (n * length),
+                      0.5, 0.25, n * length);
   CHECK(test::passes("cfg unmasking", test::p_of_z(z_x0)));
 }
 
@@ -219,8 +218,8 @@ TEST_CASE("d_cfg: gamma 1 and 0 are the unguided runs of one branch, bit for bit
                          guidance::d_cfg{branch == 0 ? 1.0 - 1e-9 : 1e-9}};
       auto const x = sampled(near, both, 3, samples / 4, 105, &nfe);
       CHECK(nfe == 6);
-      auto const law = guided_law(process, grid::uniform_t(process, 3), branch == 0 ? 1.0 : 0.0,
-                                  P::is_cavity);
+      auto const law =
+          guided_law(process, grid::uniform_t(process, 3), branch == 0 ? 1.0 : 0.0, P::is_cavity);
       CHECK(test::passes("d_cfg near one branch",
                          test::test_cells(count_pairs(x, test::states_of(process)), law).p));
     }
@@ -240,8 +239,8 @@ TEST_CASE("d_cfg: gamma 1 gives the conditional law and gamma 0 the other, for o
       auto const x = sampled(s, d, 4, 200'000, 106, nullptr, 1);
       std::vector<std::int64_t> count(3, 0);
       for (auto const c : x) ++count[static_cast<std::size_t>(c)];
-      CHECK(test::passes("d_cfg conditional",
-                         test::test_cells(count, gamma == 1.0 ? given : any).p));
+      CHECK(
+          test::passes("d_cfg conditional", test::test_cells(count, gamma == 1.0 ? given : any).p));
     }
   };
   process::absorbing<> const absorbing(3);
@@ -300,16 +299,15 @@ TEST_CASE("d_cfg: rows that are no distribution are reported with their place") 
                            fixed_rows{{}, {0.0, 0.0, 0.0}, {-infinity, -infinity, -infinity}}}) {
     sampler const s{p, solver::ancestral{}, guidance::d_cfg{2.0}};
     codes x(6);
-    CHECK_THROWS_WITH_AS(
-        s.sample(exec::host{}, rows, grid::uniform_t(p, 2), batch_view<std::int32_t>{x.data(), 3, 2}),
-        doctest::Contains("sample 0, position 0 in step 0"), error);
+    CHECK_THROWS_WITH_AS(s.sample(exec::host{}, rows, grid::uniform_t(p, 2),
+                                  batch_view<std::int32_t>{x.data(), 3, 2}),
+                         doctest::Contains("sample 0, position 0 in step 0"), error);
   }
   sampler const s{p, solver::ancestral{}, guidance::d_cfg{nan}};
   codes x(6);
-  CHECK_THROWS_WITH_AS(
-      s.sample(exec::host{}, fixed_rows{{}, {0, 0, 0}, {0, 0, 0}}, grid::uniform_t(p, 2),
-               batch_view<std::int32_t>{x.data(), 3, 2}),
-      doctest::Contains("guidance_scale"), error);
+  CHECK_THROWS_WITH_AS(s.sample(exec::host{}, fixed_rows{{}, {0, 0, 0}, {0, 0, 0}},
+                                grid::uniform_t(p, 2), batch_view<std::int32_t>{x.data(), 3, 2}),
+                       doctest::Contains("guidance_scale"), error);
 }
 
 TEST_CASE("d_cfg: a scale of the step, threads and batch splits") {
@@ -320,8 +318,8 @@ TEST_CASE("d_cfg: a scale of the step, threads and batch splits") {
   constexpr std::int64_t n = 50;
   codes whole(n * length), split(n * length);
   options const opts{noise::counted{109}};
-  auto const done = s.sample(exec::threads{4}, d, g,
-                             batch_view<std::int32_t>{whole.data(), n, length}, opts);
+  auto const done =
+      s.sample(exec::threads{4}, d, g, batch_view<std::int32_t>{whole.data(), n, length}, opts);
   CHECK(done.nfe == 9);  // the first step has the scale 1
   for (std::int64_t first = 0; first < n; first += 7) {
     std::int64_t const count = std::min<std::int64_t>(7, n - first);

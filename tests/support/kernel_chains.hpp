@@ -69,7 +69,8 @@ weights propagate(Process const& process, diffx::timetable const& grid, int leng
   for (int l = 0; l < length; ++l) count *= states;
   auto const sequence = [&](std::size_t index) {
     std::vector<int> x(static_cast<std::size_t>(length));
-    for (std::size_t l = x.size(); l-- > 0; index /= states) x[l] = static_cast<int>(index % states);
+    for (std::size_t l = x.size(); l-- > 0; index /= states)
+      x[l] = static_cast<int>(index % states);
     return x;
   };
   weights now(count, 1.0);

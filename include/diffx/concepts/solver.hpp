@@ -158,8 +158,8 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::advance(weights, law, now, row, words)` | the class of a position after the stage: `now` |
 /// |                     | is the one before, `row` a detail::class_row, words(k) its k-th block  |
 /// |                     | of random words; pure                                                  |
-/// | `S::gives_kernels`  | true: it has the reverse kernel itself, for a guidance that acts there |
-/// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a         |
+/// | `S::gives_kernels`  | true: it has the reverse kernel, for a guidance that acts on kernels   |
+/// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a        |
 /// |                     | detail::kernel_row of several branches; pure                           |
 template <class S>
 concept categorical_solver =

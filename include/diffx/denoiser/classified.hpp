@@ -20,8 +20,8 @@ namespace diffx::denoiser {
 ///     branch 0  ->  inner's logits
 ///     branch 1  ->  R[l, v] = log p(y | x with x^l = v) - log p(y | x), 0 where nothing changes
 ///
-/// `ratios` makes the table: exact_ratios, gradient_ratios, or a callable of the user's, called like
-/// a denoiser.
+/// `ratios` makes the table: exact_ratios, gradient_ratios, or a callable of the user's, called
+/// like a denoiser.
 ///
 /// Source    Schiff et al. 2024, arXiv:2412.10193.
 /// Shapes    both branches: [batch, positions x classes].
@@ -50,13 +50,15 @@ classified(Inner, Ratios) -> classified<Inner, Ratios>;
 /// The table of a classifier by evaluating it: every neighbour of every sequence, one position
 /// changed, and the sequence itself once. Under absorbing noise only masked positions are changed.
 ///
-///     classifier(exec, batch_view<Code const> x, span<int64 const> samples, query, span<double> out)
+///     classifier(exec, batch_view<Code const> x, span<int64 const> samples, query,
+///                span<double> out)
 ///
-/// writes log p(y | x) of every row; row r is a neighbour of the sample with global index samples[r],
-/// so that each may have a condition of its own. The rows are candidates for the end of the step:
-/// a classifier of noisy states that is told q.to makes one position Bayes' rule exactly; q.at is
-/// what published code tells it, an error of the order of the step. Under absorbing noise the rows of
-/// the last step hold masks too, at a level that leaves none: such a classifier goes by the masks.
+/// writes log p(y | x) of every row; row r is a neighbour of the sample with global index
+/// samples[r], so that each may have a condition of its own. The rows are candidates for the end of
+/// the step: a classifier of noisy states that is told q.to makes one position Bayes' rule exactly;
+/// q.at is what published code tells it, an error of the order of the step. Under absorbing noise
+/// the rows of the last step hold masks too, at a level that leaves none: such a classifier goes by
+/// the masks.
 ///
 /// Cost      1 + positions (classes - 1) classifier rows per sequence, masked positions under
 ///           absorbing noise; `rows` of them a call.
@@ -139,7 +141,7 @@ exact_ratios(P const&, C) -> exact_ratios<P, C>;
 template <class P, class C>
 exact_ratios(P const&, C, std::int64_t) -> exact_ratios<P, C>;
 
-/// The table to first order, from one gradient: exact where log p(y | x) is linear in the one-hot x.
+/// The table to first order, from one gradient: exact where log p(y | x) is linear in onehot(x).
 ///
 ///     R[l, v] = g[l, v] - g[l, x^l],    g = d log p(y | x) / d onehot(x)
 ///     gradient(exec, batch_view<Code const> x, query, batch_view<T> g)

@@ -110,9 +110,8 @@ class energy_resampled {
               log_p.data() + i * k * x.features);
     });
     if (k > 1) {
-      energy_(exec,
-              batch_view<Code const>{x0.data(), x.batch * k, x.features, x.first_sample * k}, x, q,
-              std::span<double const>(log_p), std::span<double>(energies));
+      energy_(exec, batch_view<Code const>{x0.data(), x.batch * k, x.features, x.first_sample * k},
+              x, q, std::span<double const>(log_p), std::span<double>(energies));
     }
     exec.for_each_sample(x.batch, [&](std::int64_t i) {
       auto const first = static_cast<std::size_t>(i * k), count = static_cast<std::size_t>(k);
@@ -183,9 +182,8 @@ class energy_resampled {
     int const classes = process_->limit().classes;
     for (std::int64_t l = 0; l < positions; ++l) {
       for (int v = 0; v < classes; ++v) {
-        logits[l * classes + v] = v == static_cast<int>(x0[l])
-                                      ? logit(0)
-                                      : -std::numeric_limits<logit>::infinity();
+        logits[l * classes + v] =
+            v == static_cast<int>(x0[l]) ? logit(0) : -std::numeric_limits<logit>::infinity();
       }
     }
   }

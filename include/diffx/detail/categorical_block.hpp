@@ -254,7 +254,7 @@ class categorical_block {
   template <class Exec>
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, Code*) {
-    if constexpr (kernels_of<Guidance> > 0) {
+    if constexpr (kernels_of < Guidance >> 0) {
       if (mixes_kernels(m)) return apply_kernels(exec, s, m);
     }
     class_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
@@ -272,7 +272,7 @@ class categorical_block {
   }
 
   /// A branch that was not asked this time stands for one that was, with weight 0. The first one
-  /// says which classes are ruled out, so it is always one that was asked.
+  /// is always one that was asked.
   class_mix<logit_type, branches> mix(prediction_mix const& m) const noexcept {
     class_mix<logit_type, branches> out;
     int used = 0;

@@ -48,7 +48,7 @@ class kernel_row {
   int sources = 0;
   int kernels = 0;
   limit_law law;
-  int now = 0;           // the class that is there
+  int now = 0;            // the class that is there
   double stay = nothing;  // log of the mask's mass, beside those of the classes
 
   /// The softmax of every row of logits; false if one is no distribution.

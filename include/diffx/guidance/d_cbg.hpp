@@ -10,7 +10,7 @@ namespace diffx::guidance {
 
 /// Classifier guidance of the reverse kernels of classes, position by position.
 ///
-///     log q(x_s^l = v | x_t, y) = log q(x_s^l = v | x_t) + gamma log p(y | x_t with x^l = v) + const
+///     log q(x_s^l = v | x_t, y) = log q(x_s^l = v | x_t) + gamma log p(y | x_t with x^l = v) + c
 ///
 /// normalised over all states v. Branch 1 of the denoiser is the table of the classifier relative
 /// to the sequence as it is, so that a state which does not change has 0: denoiser::classified

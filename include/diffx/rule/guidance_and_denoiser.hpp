@@ -11,9 +11,8 @@ inline constexpr bool denoiser_has_branches = Guidance::branches <= branches_of<
 /// Branch 1 is a null condition or a table of log-ratios: both are numbers per class, and one read
 /// as the other would go unnoticed.
 template <class Guidance, class Denoiser>
-inline constexpr bool branches_mean_the_same = Guidance::branches == 1 ||
-                                               reads_log_ratios<Guidance> ==
-                                                   gives_log_ratios<Denoiser>;
+inline constexpr bool branches_mean_the_same =
+    Guidance::branches == 1 || reads_log_ratios<Guidance> == gives_log_ratios<Denoiser>;
 
 template <class Guidance, class Denoiser>
 struct guidance_and_denoiser_must_fit {

@@ -13,8 +13,8 @@ inline constexpr bool guidance_suits_values = Process::values == value_kind::con
                                                !renoises_unguided<Guidance>);
 
 template <class Process, class Guidance>
-inline constexpr bool process_has_kernels = Process::values == value_kind::categorical ||
-                                            kernels_of<Guidance> == 0;
+inline constexpr bool process_has_kernels =
+    Process::values == value_kind::categorical || kernels_of<Guidance> == 0;
 
 template <class Process, class Guidance>
 struct process_and_guidance_must_fit {

@@ -18,8 +18,8 @@ inline constexpr bool guidance_fits_solver =
 
 /// A continuous solver is left to the rule about its process.
 template <class Solver, class Guidance>
-inline constexpr bool solver_has_kernels = kernels_of<Guidance> == 0 || linear_solver<Solver> ||
-                                           gives_kernels<Solver>;
+inline constexpr bool solver_has_kernels =
+    kernels_of<Guidance> == 0 || linear_solver<Solver> || gives_kernels<Solver>;
 
 template <class Solver, class Guidance>
 struct solver_and_guidance_must_fit {

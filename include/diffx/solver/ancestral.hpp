@@ -90,8 +90,8 @@ struct ancestral {
   }
 
   /// The kernel of a position in class `now`, of which `seen` is the probability. Under absorbing
-  /// noise `now` is the mask, and the kernel's value there is `here.limit`. A cavity's is a multiple
-  /// of the kernel; any other is normalised.
+  /// noise `now` is the mask, and the kernel's value there is `here.limit`. A cavity's is a
+  /// multiple of the kernel; any other is normalised.
   template <bool Cavity>
   DIFFX_HD static detail::class_kernel kernel(double const (&w)[4], detail::limit_law const& law,
                                               int now, double seen) {
