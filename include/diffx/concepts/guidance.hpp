@@ -25,13 +25,13 @@ enum class guidance_reduction {
 
 /// A guidance steers the prediction by combining those of several branches.
 ///
-/// | `G::branches`           | branches it may ask for; 0 is the condition, 1 the null | |
-/// `g.weights(step, span)` | weight of each branch in this step; sum 1; 0: not evaluated | |
-/// `G::hook`               | what happens to the x0 estimate (x0_hook) | | `G::reduction` | what is
-/// measured per sample first (guidance_reduction)                | | `G::kernels`            |
-/// classes alone: it acts on the reverse kernels of this many branches,  | | | q ~ prod_b q_b^w_b;
-/// branches after them are tables R_b of log-ratios, | |                         | which multiply
-/// by exp(w_b R_b). Absent: it mixes logits               |
+/// | `G::branches`           | branches it may ask for; 0 is the condition, 1 the null            |
+/// | `g.weights(step, span)` | weight of each branch in this step; sum 1; 0: not evaluated        |
+/// | `G::hook`               | what happens to the x0 estimate (x0_hook)                          |
+/// | `G::reduction`          | what is measured per sample first (guidance_reduction)             |
+/// | `G::kernels`            | classes alone: it acts on the reverse kernels of as many branches, |
+/// |                         | q ~ prod_b q_b^w_b; further branches are tables R_b of log-ratios, |
+/// |                         | which multiply by exp(w_b R_b). Absent: it mixes logits            |
 ///
 /// Weights that sum to 1 mean the same in every frame; host, double, pure. A table's weight is
 /// beside that sum.
