@@ -310,6 +310,27 @@ TEST_CASE("d_cfg: rows that are no distribution are reported with their place") 
                        doctest::Contains("guidance_scale"), error);
 }
 
+TEST_CASE("d_cfg: a position that is fixed keeps its class") {
+  process::uniform<> const p(3);
+  hostile<prediction::x0_cavity<>> const d{{}, 3, -1};
+  sampler const s{p, solver::ancestral{}, guidance::d_cfg{2.0}};
+  constexpr std::int64_t n = 500;
+  codes x(n * length, 1);
+  std::vector<std::uint8_t> fixed(n * length, 0);
+  for (std::size_t i = 0; i < fixed.size(); i += 3) fixed[i] = 1;
+  options<> opts{noise::counted{110}};
+  opts.start = start::given;
+  opts.fixed = fixed.data();
+  s.sample(exec::host{}, d, grid::uniform_t(p, 5), batch_view<std::int32_t>{x.data(), n, length},
+           opts);
+  std::size_t moved = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (fixed[i] != 0) CHECK(x[i] == 1);
+    moved += x[i] != 1;
+  }
+  CHECK(moved > x.size() / 4);
+}
+
 TEST_CASE("d_cfg: a scale of the step, threads and batch splits") {
   process::uniform<> const p(3);
   hostile<prediction::x0_cavity<>> const d{{}, 3, -1};

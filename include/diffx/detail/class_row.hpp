@@ -359,8 +359,8 @@ class class_row {
       if (weight[g] == T(0)) continue;
       T const* const p = source[g] + first;
       for (int k = 0; k < n; ++k) {
-        bool const ruled_out = is_nothing(p0[k]) | is_nothing(p[k]);
-        l[k] = ruled_out ? nothing : fma(weight[g], p[k], l[k]);
+        T const mixed = is_nothing(p0[k]) ? nothing : fma(weight[g], p[k], l[k]);
+        l[k] = is_nothing(p[k]) ? nothing : mixed;
       }
     }
     if (!is_nothing(least)) {

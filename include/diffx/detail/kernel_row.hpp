@@ -72,10 +72,9 @@ class kernel_row {
   /// table holds NaN or +inf.
   DIFFX_HD bool scan() noexcept {
     for (int g = 0; g < kernels; ++g) {
-      for (bool const is_here : {false, true}) {
-        double const c = (is_here ? kernel[g].here : kernel[g].other).data;
-        offset_[g][is_here] = c > 0.0 ? log(c) - normaliser_[g] : nothing;
-      }
+      double const other = kernel[g].other.data, here = kernel[g].here.data;
+      offset_[g][0] = other > 0.0 ? log(other) - normaliser_[g] : nothing;
+      offset_[g][1] = here > 0.0 ? log(here) - normaliser_[g] : nothing;
     }
     sum_all([&](int k) { return log_mass(k); });
     return total_ - total_ == 0.0 && (total_ > 0.0 || stay > nothing);
