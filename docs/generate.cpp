@@ -123,7 +123,8 @@ std::string compatibility() {
     out << "\n";
   });
   out << "\n## Processes of classes and guidance\n\nEvery one of them takes every prediction type "
-         "and solver of classes, and `cache::none`.\n\n| process |";
+         "and solver of classes, and `cache::none`; `guidance::d_cfg` and `guidance::d_cbg` need a "
+         "solver that gives kernels.\n\n| process |";
   auto const each_guidance = [](auto f) {
     for_each_type(registry::guidances{}, f);
     for_each_type(registry::class_guidances{}, f);
