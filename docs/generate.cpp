@@ -74,9 +74,11 @@ std::string catalogue() {
   simple("Solvers on spheres", registry::sphere_solvers{});
   simple("Edits of text, with loops of their own", registry::edits{});
   out << "## Guidance\n\n| policy | branches | source |\n|---|---|---|\n";
-  for_each_type(registry::guidances{}, [&]<class G>() {
+  auto const guidance = [&]<class G>() {
     out << "| `" << G::name << "` | " << G::branches << " | " << paper(G::source) << " |\n";
-  });
+  };
+  for_each_type(registry::guidances{}, guidance);
+  for_each_type(registry::class_guidances{}, guidance);
   out << "\n## Caches\n\n| policy | predictions kept | source |\n|---|---|---|\n";
   for_each_type(registry::caches{}, [&]<class C>() {
     out << "| `" << C::name << "` | " << C::depth << " | " << paper(C::source) << " |\n";
@@ -139,15 +141,19 @@ std::string compatibility() {
     out << (takes_matrices<S> ? " yes |\n" : " |\n");
   });
   out << "\n## Processes of classes and guidance\n\nEvery one of them takes every prediction type "
-         "of classes, and `cache::none`; those by matrices take no concrete score.\n\n| process |";
-  for_each_type(registry::guidances{}, [&]<class G>() { out << " `" << G::name << "` |"; });
+         "of classes, and `cache::none`; those by matrices take no concrete score. "
+         "`guidance::d_cfg` and `guidance::d_cbg` need a solver that gives kernels.\n\n| process |";
+  auto const each_guidance = [](auto f) {
+    for_each_type(registry::guidances{}, f);
+    for_each_type(registry::class_guidances{}, f);
+  };
+  each_guidance([&]<class G>() { out << " `" << G::name << "` |"; });
   out << "\n|---|";
-  for_each_type(registry::guidances{}, [&]<class G>() { out << "---|"; });
+  each_guidance([&]<class G>() { out << "---|"; });
   out << "\n";
   for_each_type(registry::class_processes{}, [&]<class Q>() {
     out << "| `" << Q::name << "` |";
-    for_each_type(registry::guidances{},
-                  [&]<class G>() { out << (rule::guidance_suits_values<Q, G> ? " yes |" : " |"); });
+    each_guidance([&]<class G>() { out << (rule::guidance_suits_values<Q, G> ? " yes |" : " |"); });
     out << "\n";
   });
   return out.str();
@@ -174,6 +180,7 @@ std::string papers() {
   collect(registry::solvers{});
   collect(registry::special_solvers{});
   collect(registry::guidances{});
+  collect(registry::class_guidances{});
   collect(registry::caches{});
   collect(registry::searches{});
   std::ostringstream out;

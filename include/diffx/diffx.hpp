@@ -4,9 +4,11 @@
 // never includes it: name the headers that you use, and compile less.
 
 #include <diffx/analysis/coding.hpp>
+#include <diffx/analysis/importance_weights.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
 #include <diffx/analysis/rans.hpp>
 #include <diffx/analysis/sphere_radial.hpp>
+#include <diffx/analysis/uniform_nelbo.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>
@@ -23,9 +25,11 @@
 #include <diffx/decode/planned.hpp>
 #include <diffx/decode/upscale.hpp>
 #include <diffx/denoiser/branched.hpp>
+#include <diffx/denoiser/classified.hpp>
 #include <diffx/denoiser/constant.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/empirical.hpp>
+#include <diffx/denoiser/energy_resampled.hpp>
 #include <diffx/denoiser/gaussian.hpp>
 #include <diffx/denoiser/gaussian_mixture.hpp>
 #include <diffx/denoiser/joint_table.hpp>
@@ -33,6 +37,7 @@
 #include <diffx/denoiser/mixture_flow.hpp>
 #include <diffx/denoiser/polynomial.hpp>
 #include <diffx/denoiser/predicts.hpp>
+#include <diffx/denoiser/residual_energy.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
 #include <diffx/domain/text/base_n.hpp>
 #include <diffx/domain/text/edit.hpp>
@@ -53,6 +58,8 @@
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/cfg_pp.hpp>
 #include <diffx/guidance/clip_x0.hpp>
+#include <diffx/guidance/d_cbg.hpp>
+#include <diffx/guidance/d_cfg.hpp>
 #include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/guidance/none.hpp>
 #include <diffx/guidance/rescale.hpp>

@@ -9,6 +9,8 @@
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/cfg_pp.hpp>
 #include <diffx/guidance/clip_x0.hpp>
+#include <diffx/guidance/d_cbg.hpp>
+#include <diffx/guidance/d_cfg.hpp>
 #include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/guidance/none.hpp>
 #include <diffx/guidance/rescale.hpp>
@@ -172,6 +174,8 @@ using edits = type_list<process::edit<>, solver::tag_generate, search::edit_beam
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,
               guidance::clip_x0<guidance::none>, guidance::dynamic_threshold<guidance::none>>;
+/// Those of reverse kernels, for blocks of classes alone.
+using class_guidances = type_list<guidance::d_cfg<>, guidance::d_cbg<>>;
 
 using caches = type_list<cache::none, cache::every_n<2>, cache::linear<2>, cache::taylor<2, 2>>;
 

@@ -17,6 +17,8 @@ constexpr entry_file files[] = {
     {"vq_loop", vq_entry},
     {"vq_posterior", vq_entry},
     {"vq_tables", vq_entry},
+    {"071-udlm-guidance", udlm_guidance},
+    {"163-edlm", edlm},
 };
 
 }  // namespace

@@ -24,5 +24,7 @@ bool ardm_entry(json const& entry, report& r);
 bool rdlm_entry(json const& entry, report& r);
 bool discrete_canon_entry(json const& entry, report& r);
 bool vq_entry(json const& entry, report& r);
+bool udlm_guidance(json const& entry, report& r);
+bool edlm(json const& entry, report& r);
 
 }  // namespace conformance

@@ -5,6 +5,8 @@
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/guidance/d_cbg.hpp>
+#include <diffx/guidance/d_cfg.hpp>
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
@@ -50,13 +52,20 @@ struct table {
   }
 };
 
+/// The same numbers as log-ratios in the second branch.
+template <class Prediction>
+struct table_of_ratios : table<Prediction> {
+  static constexpr bool log_ratios = true;
+};
+
 void ok(cudaError_t status) { REQUIRE(status == cudaSuccess); }
 
-template <class Prediction, class Sampler>
+template <class Prediction, template <class> class Network = table, class Sampler>
 void compare(Sampler const& s, int width) {
   constexpr std::int64_t batch = 64, positions = 33;
   auto const grid = diffx::grid::uniform_t(s.process, 6);
-  table<Prediction> const network{{}, width};
+  Network<Prediction> network;
+  network.width = width;
   std::vector<std::int32_t> host(batch * positions), back(batch * positions);
   s.sample(diffx::exec::host{}, network, grid,
            diffx::batch_view<std::int32_t>{host.data(), batch, positions, 0});
@@ -93,6 +102,12 @@ TEST_CASE("host and device draw the same classes") {
   compare<x0_cavity<>>(diffx::sampler{diffx::process::uniform<>(5), ancestral}, 5);
   compare<x0_posterior<>>(
       diffx::sampler{diffx::process::absorbing<>(9), ancestral, diffx::guidance::cfg{2.0}}, 9);
+  diffx::guidance::d_cfg const tempered{2.0};
+  compare<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(300), ancestral, tempered},
+                          300);
+  compare<x0_posterior<>>(diffx::sampler{diffx::process::uniform<>(5), ancestral, tempered}, 5);
+  compare<x0_cavity<>, table_of_ratios>(
+      diffx::sampler{diffx::process::uniform<>(5), ancestral, diffx::guidance::d_cbg{1.5}}, 5);
 }
 
 TEST_CASE("host and device decode the same text") {

@@ -101,8 +101,13 @@ TEST_CASE("class_row: every class as often as its probability, those ruled out n
   check_draws<float>(300000, 4001);  // more than max_tiles tiles: wider ones
 }
 
-TEST_CASE("class_row: two branches mix as log-probabilities and keep what the first rules out") {
-  auto const a = logits<double>(700), b = logits<double>(700, 1.9);
+TEST_CASE("class_row: two branches mix as log-probabilities; what either rules out is ruled out") {
+  auto const a = logits<double>(700);
+  auto b = logits<double>(700, 1.9);
+  for (std::size_t k = 0; k < b.size(); ++k) {
+    if (b[k] == -infinity) b[k] = 0.25;
+    if (k % 5 == 1) b[k] = -infinity;
+  }
   for (auto const& mix : {std::pair{0.5, 0.5}, {1.0, 0.0}, {2.5, -1.5}}) {
     double const w = mix.first, rest = mix.second;
     CAPTURE(w);
@@ -115,7 +120,8 @@ TEST_CASE("class_row: two branches mix as log-probabilities and keep what the fi
     REQUIRE(row.scan());
     std::vector<double> mixed(a.size());
     for (std::size_t k = 0; k < a.size(); ++k) {
-      mixed[k] = a[k] == -infinity ? a[k] : row.weight[0] * a[k] + row.weight[1] * b[k];
+      bool const ruled_out = a[k] == -infinity || (rest != 0.0 && b[k] == -infinity);
+      mixed[k] = ruled_out ? -infinity : row.weight[0] * a[k] + row.weight[1] * b[k];
     }
     CHECK(worst_count(row, softmax(mixed), 5003) <= 1.0 + 1e-6);
     if (w == 1.0) {  // the conditional branch alone, bit for bit

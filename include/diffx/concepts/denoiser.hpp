@@ -39,6 +39,7 @@ struct query {
 /// | `d.prediction`          | what the output means: an object of a prediction type              |
 /// | `D::branches`           | branches it answers: 1 (default), 2 with a null condition, ...     |
 /// | `D::learned_variance`   | true: out is [batch, 2 features], the second half in [-1, 1]       |
+/// | `D::log_ratios`         | true: branch 1 is no null condition but log-ratios of the classes  |
 ///
 /// `denoiser::predicts<prediction::eps, 2>{callable}` declares them for a plain callable.
 template <class D>
@@ -57,5 +58,11 @@ inline constexpr bool learns_variance = false;
 template <class D>
 requires requires { D::learned_variance; }
 inline constexpr bool learns_variance<D> = D::learned_variance;
+
+template <class D>
+inline constexpr bool gives_log_ratios = false;
+template <class D>
+requires requires { D::log_ratios; }
+inline constexpr bool gives_log_ratios<D> = D::log_ratios;
 
 }  // namespace diffx

@@ -165,6 +165,9 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance | |
 /// | takes a detail::matrix_law as well                                     | | `S::takes_laws` |
 /// false: it reads nothing else, and has no `advance`                     |
+/// | `S::gives_kernels`  | true: it has the reverse kernel, for a guidance that acts on kernels   |
+/// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a        |
+/// |                     | detail::kernel_row of several branches; pure                           |
 template <class S>
 concept categorical_solver =
     std::same_as<typename S::kind, solver_tag> && std::is_copy_constructible_v<S> && requires {
@@ -212,6 +215,12 @@ inline constexpr bool takes_laws = true;
 template <class S>
 requires requires { S::takes_laws; }
 inline constexpr bool takes_laws<S> = S::takes_laws;
+
+template <class S>
+inline constexpr bool gives_kernels = false;
+template <class S>
+requires requires { S::gives_kernels; }
+inline constexpr bool gives_kernels<S> = S::gives_kernels;
 
 template <class S>
 concept solver_policy = linear_solver<S> || categorical_solver<S> || sphere_solver<S>;

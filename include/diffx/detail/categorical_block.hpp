@@ -1,10 +1,12 @@
 #pragma once
 
 #include <diffx/concepts/denoiser.hpp>
+#include <diffx/concepts/guidance.hpp>
 #include <diffx/concepts/noise.hpp>
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/class_row.hpp>
 #include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/kernel_row.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/matrix_law.hpp>
 #include <diffx/error.hpp>
@@ -90,6 +92,46 @@ struct class_pass {
     } else {
       return Solver::template advance<Prediction::is_cavity>(coefficients, law, now, row, words);
     }
+  }
+};
+
+/// The same where a guidance acts on the reverse kernels of its branches.
+template <class Code, class T, int G, bool Cavity, class Solver, class Noise>
+struct kernel_pass {
+  Code* state;
+  std::int64_t positions, first_sample;
+  T const* source[G];  // those asked this time; logits first, then tables
+  double weight[G];
+  int sources, kernels;
+  double coefficients[categorical_stage::max_weights];
+  limit_law law;
+  noise::key key;
+  Noise noise;
+  std::uint8_t const* fixed;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    kernel_row<T, G> row;
+    for (int g = 0; g < sources; ++g) {
+      row.source[g] = source[g] + index * law.classes;
+      row.weight[g] = weight[g];
+    }
+    row.sources = sources;
+    row.kernels = kernels;
+    row.law = law;
+    row.now = static_cast<int>(state[index]);
+    int const next = Solver::template advance_kernels<Cavity>(
+        coefficients, law, row.now, row,
+        position_words<Noise>{&noise, key, first_sample + sample, position});
+    if (next < 0) {
+      fail_at(
+          "no state is left: the logits are no distribution, a table of log-ratios holds NaN or "
+          "+inf, or each class is ruled out by one of them",
+          first_sample + sample, position, key.step);
+      return;
+    }
+    state[index] = static_cast<Code>(next);
   }
 };
 
@@ -255,6 +297,9 @@ class categorical_block {
   template <class Exec>
   void apply(Exec const& exec, categorical_stage const& s, prediction_mix const& m, bool,
              level const*, Code*) {
+    if constexpr (kernels_of < Guidance >> 0) {
+      if (mixes_kernels(m)) return apply_kernels(exec, s, m);
+    }
     auto const law = law_of(s);
     using law_type = std::remove_const_t<decltype(law)>;
     class_pass<Code, logit_type, branches, law_type, Prediction, Solver, Noise> pass{
@@ -272,7 +317,7 @@ class categorical_block {
   }
 
   /// A branch that was not asked this time stands for one that was, with weight 0. The first one
-  /// says which classes are ruled out, so it is always one that was asked.
+  /// is always one that was asked.
   class_mix<logit_type, branches> mix(prediction_mix const& m) const noexcept {
     class_mix<logit_type, branches> out;
     int used = 0;
@@ -352,6 +397,36 @@ class categorical_block {
       static_cast<void>(s);
       return law_;
     }
+  }
+
+  /// False where one kernel stands alone as it is: then the unguided pass draws from it.
+  static bool mixes_kernels(prediction_mix const& m) {
+    bool alone = true;
+    int used = 0;
+    for (int b = 0; b < branches; ++b) {
+      double const w = m.weight[static_cast<std::size_t>(b)];
+      if (w == 0.0) continue;
+      ++used;
+      alone = alone && w == 1.0 && b < kernels_of<Guidance>;
+    }
+    return !(alone && used == 1);
+  }
+
+  template <class Exec>
+  void apply_kernels(Exec const& exec, categorical_stage const& s, prediction_mix const& m) {
+    kernel_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
+        x_.data, x_.features, x_.first_sample, {}, {}, 0, 0, {}, law_, s.key, noise_, fixed_};
+    for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
+    pass.key.block = block_;
+    require_reachable<Exec>();
+    for (int b = 0; b < branches; ++b) {
+      auto const at = static_cast<std::size_t>(b);
+      if (m.weight[at] == 0.0) continue;
+      pass.source[pass.sources] = predictions_[at];
+      pass.weight[pass.sources++] = m.weight[at];
+      if (b < kernels_of<Guidance>) ++pass.kernels;
+    }
+    exec.for_each_sample(x_.size(), pass);
   }
 
   template <class Exec>

@@ -19,9 +19,8 @@ enum class row_measure { none, margin, entropy };
 ///
 /// Weights of log-probabilities that sum to 1 are discrete classifier-free guidance in probability
 /// space: the normalisation of each branch is a constant of the row and cancels; weights that sum
-/// to 1 / T are that at temperature T. A class that the first branch rules out (-inf) stays ruled
-/// out, whatever the others say. One that only a branch of negative weight rules out would be
-/// infinitely likely: such a row is no distribution.
+/// to 1 / T are that at temperature T. A class that any branch rules out (-inf) is ruled out,
+/// whatever the sign of its weight.
 ///
 /// scan() reads the row once and keeps a maximum and a sum for every tile; draw() reads one tile
 /// again. No probability is written to memory. Sums within a tile are taken in 16 lanes of T, sums
@@ -258,7 +257,10 @@ class class_row {
     if (k == excluded || is_nothing(first)) return nothing;
     T sum = weight[0] * first;  // as add_chunk has it
     for (int g = 1; g < G; ++g) {
-      if (weight[g] != T(0)) sum = fma(weight[g], source[g][k], sum);
+      if (weight[g] == T(0)) continue;
+      T const other = source[g][k];
+      if (is_nothing(other)) return nothing;
+      sum = fma(weight[g], other, sum);
     }
     return sum < least ? nothing : sum;
   }
@@ -369,7 +371,8 @@ class class_row {
       if (weight[g] == T(0)) continue;
       T const* const p = source[g] + first;
       for (int k = 0; k < n; ++k) {
-        l[k] = is_nothing(p0[k]) ? p0[k] : fma(weight[g], p[k], l[k]);
+        T const mixed = is_nothing(p0[k]) ? nothing : fma(weight[g], p[k], l[k]);
+        l[k] = is_nothing(p[k]) ? nothing : mixed;
       }
     }
     if (!is_nothing(least)) {

@@ -17,6 +17,10 @@ namespace diffx::guidance {
 /// null branch may be a negative condition: the algebra is the same. The weights sum to 1, so the
 /// result does not depend on what the network predicts.
 ///
+/// With a process of classes the predictions are logits, and mixing them tempers the laws of the
+/// data class, p ~ p_cond^w p_null^(1 - w), normalised: a class that either branch rules out is
+/// ruled out. guidance::d_cfg tempers the reverse kernels instead.
+///
 /// `guidance_scale` is w; the scale s of "p_cond + s (p_cond - p_null)" is w - 1.
 ///
 /// Cost      two network evaluations per step where w differs from 0 and 1, else one.

@@ -14,6 +14,10 @@ inline constexpr bool guidance_suits_values = (Process::values == value_kind::co
                                                !renoises_unguided<Guidance>);
 
 template <class Process, class Guidance>
+inline constexpr bool process_has_kernels =
+    Process::values == value_kind::categorical || kernels_of<Guidance> == 0;
+
+template <class Process, class Guidance>
 struct process_and_guidance_must_fit {
   static_assert(
       guidance_suits_values<Process, Guidance>,
@@ -21,6 +25,10 @@ struct process_and_guidance_must_fit {
       "classes or of points on spheres does not have. Use guidance::none or guidance::cfg, which "
       "mixes logits. The two "
       "policies are the arguments of process_and_guidance_must_fit<...>.");
+  static_assert(process_has_kernels<Process, Guidance>,
+                "diffx: guidance::d_cfg and guidance::d_cbg act on the reverse kernels of classes, "
+                "which this process has not. Use guidance::cfg, which mixes predictions. The two "
+                "policies are the arguments of process_and_guidance_must_fit<...>.");
 };
 
 }  // namespace diffx::rule

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <diffx/concepts/guidance.hpp>
+#include <diffx/concepts/solver.hpp>
+
 namespace diffx::rule {
 
 template <class Guidance>
@@ -13,6 +16,11 @@ template <class Solver, class Guidance>
 inline constexpr bool guidance_fits_solver =
     !renoises_unguided<Guidance> || (Solver::order == 1 && Solver::max_evals == 1);
 
+/// A continuous solver is left to the rule about its process.
+template <class Solver, class Guidance>
+inline constexpr bool solver_has_kernels =
+    kernels_of<Guidance> == 0 || linear_solver<Solver> || gives_kernels<Solver>;
+
 template <class Solver, class Guidance>
 struct solver_and_guidance_must_fit {
   static_assert(guidance_fits_solver<Solver, Guidance>,
@@ -20,6 +28,11 @@ struct solver_and_guidance_must_fit {
                 "for first-order steps only. Use solver::ddim or solver::euler with it, or "
                 "guidance::cfg with this solver. The two policies are the arguments of "
                 "solver_and_guidance_must_fit<...>.");
+  static_assert(solver_has_kernels<Solver, Guidance>,
+                "diffx: guidance::d_cfg and guidance::d_cbg act on the reverse kernel of every "
+                "position, which this solver does not give (member gives_kernels). Use "
+                "solver::ancestral, or guidance::cfg, which mixes logits. The two policies are the "
+                "arguments of solver_and_guidance_must_fit<...>.");
 };
 
 }  // namespace diffx::rule

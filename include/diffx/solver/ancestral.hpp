@@ -3,7 +3,9 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
+#include <diffx/detail/kernel_row.hpp>
 #include <diffx/detail/limit_law.hpp>
+#include <diffx/detail/log.hpp>
 #include <diffx/detail/matrix_law.hpp>
 #include <diffx/error.hpp>
 
@@ -30,6 +32,10 @@ namespace diffx::solver {
 /// the posterior, or from a cavity in proportion to what each class explains, and the class before
 /// from its bridge, with a coin for staying. It costs O(classes + K) a position.
 ///
+/// A guidance of kernels (guidance::d_cfg, guidance::d_cbg) needs the kernel itself, normalised: it
+/// has the form data p_k + limit pi_k, which is mixed as it is read. There too a coin of its own
+/// decides whether a position stays masked, and then the class is drawn.
+///
 /// N steps cost N evaluations. A last step onto alpha = 1 leaves no mask.
 ///
 /// Source    Austin et al. 2021, arXiv:2107.03006; Sahoo et al. 2024, arXiv:2406.07524.
@@ -44,6 +50,7 @@ struct ancestral {
   static constexpr int order = 1;  // total variation to the data law falls as 1 / N
   static constexpr int max_evals = 1;
   static constexpr bool takes_matrices = true;
+  static constexpr bool gives_kernels = true;
 
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
@@ -109,6 +116,51 @@ struct ancestral {
     double const u = detail::unit_uniform(first.word[2], first.word[3]);
     int const data = Cavity ? law.draw_data(row, now, u) : row.draw(u);
     return data < 0 ? now : law.draw_bridge(now, data, coin, words);
+  }
+
+  /// The kernel of a position in class `now`, of which `seen` is the probability. Under absorbing
+  /// noise `now` is the mask, and the kernel's value there is `here.limit`. A cavity's is a
+  /// multiple of the kernel; any other is normalised.
+  template <bool Cavity>
+  DIFFX_HD static detail::class_kernel kernel(double const (&w)[4], detail::limit_law const& law,
+                                              int now, double seen) {
+    if (law.mask >= 0) return {{w[3], 0.0}, {0.0, 1.0 - w[3]}};
+    double const a = w[0], kept = w[1], moved = w[2], lost = w[3];
+    double const pi = law.probability(now);
+    double const other = lost * pi, here = a + other;  // q(now | k): where k is another class, now
+    if (Cavity) return {{other * kept, other * moved}, {here * kept, here * moved}};
+    // q(now | x0), where the data class is another, and where it is the one that is there.
+    double const hidden = pi * (moved + lost * kept), shown = hidden + a * kept;
+    double const past = moved * (seen / shown + (1.0 - seen) / hidden);
+    return {{other * kept / hidden, other * past}, {here * kept / shown, here * past}};
+  }
+
+  /// Fills a row with the kernels of its branches; false if it is no distribution.
+  template <bool Cavity, class Row>
+  DIFFX_HD static bool mix_kernels(double const (&w)[4], Row& row) {
+    if (!row.normalise()) return false;
+    bool const masked = row.law.mask >= 0;
+    double powers = 0.0;
+    for (int g = 0; g < row.kernels; ++g) {
+      double const seen = masked ? 0.0 : row.data_probability(g, row.now);
+      row.kernel[g] = kernel<Cavity>(w, row.law, row.now, seen);
+      powers += row.weight[g];
+    }
+    double const stays = 1.0 - w[3];
+    row.stay = masked && stays > 0.0 ? powers * detail::log(stays) : Row::nothing;
+    return row.scan();
+  }
+
+  /// advance() under a guidance that acts on kernels.
+  template <bool Cavity, class Row, class Words>
+  DIFFX_HD static int advance_kernels(double const (&w)[4], detail::limit_law const& law, int now,
+                                      Row& row, Words const& words) {
+    if (law.mask >= 0 ? now != law.mask : law.probability(now) == 0.0) return now;
+    if (!mix_kernels<Cavity>(w, row)) return -1;
+    auto const first = words(0);
+    double const coin = detail::unit_uniform(first.word[0], first.word[1]);
+    if (coin >= row.leaves_mask()) return now;
+    return row.draw(detail::unit_uniform(first.word[2], first.word[3]));
   }
 };
 
