@@ -263,6 +263,44 @@ constexpr double float_error = 2e-5;
 
 }  // namespace
 
+TEST_CASE("transformer: agrees with the torch networks that were trained") {
+  // float32 sums in another order, and logits of up to some 20.
+  double const tolerance = 2e-4;
+  std::ifstream file(std::string(DIFFX_TESTS_DIR) + "/data/kjv_parity.json");
+  REQUIRE(file.good());
+  auto const reference = nlohmann::json::parse(file);
+  int compared = 0;
+  for (auto const& c : reference.at("cases")) {
+    auto const name = c.at("network").get<std::string>();
+    CAPTURE(name);
+    net::safetensors const weights(std::string(DIFFX_EXAMPLES_DIR) + "/models/" + name +
+                                   ".safetensors");
+    auto const check = [&](auto const& n) {
+      values const out = call(n, c.at("tokens").get<tokens>(), 1, c.at("t").get<double>());
+      auto const& want = c.at("logits");
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        auto const p = c.at("positions")[i].get<std::int64_t>();
+        values const got(out.begin() + p * 128, out.begin() + (p + 1) * 128);
+        CHECK(distance(got, want[i].get<values>()) < tolerance);
+        ++compared;
+      }
+      CHECK(n.block_length() == (name == "kjv_blocks" ? 16 : 0));
+    };
+    if (weights.metadata("told_time") == "1") {
+      check(net::timed_transformer(weights));
+      CHECK_THROWS_WITH_AS(net::transformer{weights}, doctest::Contains("Use timed_transformer"),
+                           diffx::error);
+    } else {
+      check(net::transformer(weights));
+      CHECK_THROWS_WITH_AS(net::timed_transformer{weights}, doctest::Contains("Use transformer"),
+                           diffx::error);
+    }
+    CHECK(weights.has_metadata("source"));
+    CHECK(weights.has_metadata("licence"));
+  }
+  CHECK(compared == 12);
+}
+
 TEST_CASE_TEMPLATE("transformer: agrees with plain loops in double", Net, net::transformer,
                    net::timed_transformer) {
   for (std::int64_t const block : {0, 1, 3, 5, 64}) {

@@ -107,15 +107,7 @@ class transformer_of {
 
   /// With the sizes that the file states. Its metadata 'told_time' must be 0 or 1 as the type is.
   explicit transformer_of(safetensors const& file, Prediction predicted = {})
-      : transformer_of(transformer_size_of(file), file, predicted) {
-    std::string const& told = file.metadata("told_time");
-    if (told == (TimeFree ? "0" : "1")) return;
-    diffx::detail::fail(std::string(where) + ": '" + file.source() + "': told_time = " + told +
-                        (TimeFree ? ", must be 0. Use timed_transformer for a network that is told"
-                                    " the time."
-                                  : ", must be 1. Use transformer for a network that is not told"
-                                    " the time."));
-  }
+      : transformer_of(stated(file), file, predicted) {}
 
   transformer_size const& size() const noexcept { return net_->size; }
   std::int64_t block_length() const noexcept { return net_->size.block_length; }
@@ -372,6 +364,15 @@ class transformer_of {
     panels::linear out;
     mutable scratch_pool<token_scratch> pool;
   };
+
+  static transformer_size stated(safetensors const& file) {
+    std::string const& told = file.metadata("told_time");
+    if (told == (TimeFree ? "0" : "1")) return transformer_size_of(file);
+    diffx::detail::fail(std::string(where) + ": '" + file.source() + "': told_time = " + told +
+                        (TimeFree ? ", must be 0. Use timed_transformer for a network that is told "
+                                    "the time."
+                                  : ", must be 1. Use transformer for a network that is not."));
+  }
 
   static transformer_size checked(transformer_size size) {
     auto const check = [&](char const* name, std::int64_t value, std::int64_t least) {
