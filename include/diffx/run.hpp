@@ -545,12 +545,14 @@ class run {
     }
     if constexpr (keeps_kv) kv_.plan(sampler_->cache, std::get<0>(blocks_), s, step_);
     for (int b = 0; b < guidance_type::branches; ++b) {
-      if (m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
+      // Every branch has a store of its own, which must not miss a call.
+      if (!keeps_kv && m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
       query const q{step_, stage_, b, s.at, s.to};
       call(q, s.at, b, std::make_index_sequence<blocks>{});
       ++nfe_;
     }
     if constexpr (keeps_kv) kv_.finish(step_);
+    if constexpr (detail::watches_state<cache_type>) std::get<0>(blocks_).note_seen();
     answered_ = m;
     ++evaluations_;
     if constexpr (cache_type::depth > 0) {
@@ -562,9 +564,8 @@ class run {
     return m;
   }
 
-  /// Whether the buffers hold the answer to this very question. The state is noted as seen, so it
-  /// is asked once before a call.
-  bool answers_still(mix_t const& m) {
+  /// Whether the buffers hold the answer to this very question.
+  bool answers_still(mix_t const& m) const {
     bool same = std::get<0>(blocks_).unchanged();
     for (std::size_t b = 0; b < m.weight.size(); ++b) {
       same = same && (m.weight[b] == 0.0 || answered_.weight[b] != 0.0);

@@ -23,7 +23,9 @@
 #include <diffx/schedule/scaled_mask_cosine.hpp>
 #include <diffx/solver/ancestral.hpp>
 
+#include "decoding.hpp"
 #include "papers.hpp"
+#include "remask.hpp"
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -451,7 +453,7 @@ bool discrete_canon_entry(json const& entry, report& r) {
     e.refuse_unread(op);
     return done;
   }
-  return false;
+  return canon_remask(entry, r) || decoding_entry(entry, r);
 }
 
 }  // namespace conformance

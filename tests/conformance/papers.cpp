@@ -2,23 +2,32 @@
 
 #include "papers.hpp"
 
+#include "decoding.hpp"
+
 namespace conformance {
 namespace {
 
 constexpr entry_file files[] = {
+    {"000-discrete-canon", discrete_canon_entry},
     {"017-rdlm", rdlm_entry},
+    {"047-dkv-cache", decoding_entry},
+    {"063-e2d2", decoding_entry},
+    {"071-udlm-guidance", udlm_guidance},
+    {"089-tracerl", decoding_entry},
+    {"091-fast-dllm", decoding_entry},
+    {"105-coda", decoding_entry},
+    {"163-edlm", edlm},
+    {"197-bd3lm", decoding_entry},
+    {"217-ardm", ardm_entry},
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
     {"discrete_ddim", discrete_ddim_entry},
     {"discrete_ddim_loo", discrete_ddim_loo_entry},
     {"entropy_bound", refine_entry},
-    {"217-ardm", ardm_entry},
-    {"000-discrete-canon", discrete_canon_entry},
+    {"maskgit", maskgit_entry},
     {"vq_loop", vq_entry},
     {"vq_posterior", vq_entry},
     {"vq_tables", vq_entry},
-    {"071-udlm-guidance", udlm_guidance},
-    {"163-edlm", edlm},
 };
 
 }  // namespace

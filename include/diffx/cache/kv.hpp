@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
 
 /// Caches of keys and values: which positions the network runs on in a call, and which it only
@@ -34,9 +35,13 @@ struct kv_sample {
   std::int32_t const* stored;  // step in which its key and value were computed; none: they are not
   std::span<std::int32_t const> next;  // what the call will commit, where asked for
   std::span<std::int32_t const> made;  // what the last call committed, where asked for
+  bool edits;                          // classes of the block may be exchanged
 
   bool masked(std::int32_t p) const noexcept { return committed[p] == open; }
-  bool wanted(std::int32_t p) const noexcept { return p >= first && p < last && masked(p); }
+  /// The logits are read.
+  bool wanted(std::int32_t p) const noexcept {
+    return p >= first && p < last && (masked(p) || (edits && committed[p] >= 0));
+  }
 };
 
 namespace detail {
@@ -48,6 +53,14 @@ inline void query_range(kv_sample const& s, std::int32_t first, std::int32_t las
     out[static_cast<std::size_t>(p)] =
         static_cast<kv::role>(kv::query | more | (s.wanted(p) ? kv::logits : kv::role{0}));
   }
+}
+
+/// A cache that does not run on all of the block leaves classes without logits.
+inline void refuse_edits(kv_sample const& s, std::string_view name) {
+  if (!s.edits) return;
+  diffx::detail::fail("diffx::" + std::string(name) +
+                      ": does not run on classes that it has stored, and solver::decode with "
+                      "edit_above reads their logits; use cache::kv_dual or cache::kv_blocks");
 }
 
 }  // namespace detail
@@ -157,10 +170,11 @@ struct kv_blocks {
 
 /// Keys and values of positions that were seen once with their class. A class is committed in one
 /// call, run once more in the next, and kept from then on; masks are run in every call. Everything
-/// is run anew at the start of a block and every `refresh` calls.
+/// is run anew at the start of a block and every `refresh_calls` calls.
 ///
 /// Source    Ma et al. 2025 (dKV-Cache-Decode), arXiv:2505.15781.
-/// Errors    refresh < 1 throws when a call is planned. Approximate; refresh = 1 is no cache.
+/// Errors    refresh_calls < 1 and a decoder that edits throw when a call is planned. Approximate;
+///           refresh_calls = 1 is no cache.
 struct dkv_decode {
   using kind = cache_tag;
   static constexpr std::string_view name = "cache::dkv_decode";
@@ -173,6 +187,7 @@ struct dkv_decode {
 
   void roles(kv_sample const& s, std::span<kv::role> out) const {
     diffx::detail::require(refresh_calls >= 1, name, "refresh_calls", refresh_calls, "at least 1");
+    detail::refuse_edits(s, name);
     if (s.call == 0) return detail::query_range(s, 0, s.positions, 0, out);
     bool const all = s.call == 1 || s.call % refresh_calls == 0;
     for (std::int32_t p = 0; p < s.positions; ++p) {
@@ -189,13 +204,13 @@ struct dkv_decode {
 };
 
 /// Keys and values of all positions, masks as well; only what was committed, what comes next and
-/// `window` masks around that are run. Everything is run anew every `refresh` calls and at the
-/// start of a block. The order must be known in advance.
+/// `window` masks around that are run. Everything is run anew every `refresh_calls` calls and at
+/// the start of a block. The order must be known in advance.
 ///
 /// Source    Ma et al. 2025 (dKV-Cache-Greedy), arXiv:2505.15781.
-/// Errors    refresh < 1 or window < 0 throws when a call is planned; a confidence that is read
-/// from
-///           the logits does not compile. Approximate.
+/// Errors    refresh_calls < 1, window < 0, a decoder that edits and one with an order_temperature
+///           throw when a call is planned; a confidence that is read from the logits or drawn in
+///           every step does not compile. Approximate.
 struct dkv_greedy {
   using kind = cache_tag;
   static constexpr std::string_view name = "cache::dkv_greedy";
@@ -210,6 +225,7 @@ struct dkv_greedy {
   void roles(kv_sample const& s, std::span<kv::role> out) const {
     diffx::detail::require(refresh_calls >= 1, name, "refresh_calls", refresh_calls, "at least 1");
     diffx::detail::require(window >= 0, name, "window", window, "at least 0");
+    detail::refuse_edits(s, name);
     if (s.call % refresh_calls == 0) return detail::query_range(s, 0, s.positions, kv::keep, out);
     std::fill(out.begin(), out.end(), kv::reuse);
     auto const run = [&](std::int32_t p) { detail::query_range(s, p, p + 1, kv::keep, out); };

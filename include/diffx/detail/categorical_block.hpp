@@ -268,13 +268,14 @@ class categorical_block {
   /// Positions that keep the class they have: 1 in [batch, positions], or null.
   void fix(std::uint8_t const* fixed) noexcept { fixed_ = fixed; }
 
-  /// Whether the network would see what it saw last; remembers what it sees now.
-  bool unchanged() noexcept {
-    auto const bytes = static_cast<std::size_t>(x_.size()) * sizeof(Code);
-    bool const same = has_seen_ && std::memcmp(seen_, x_.data, bytes) == 0;
-    if (!same) std::memcpy(seen_, x_.data, bytes);
+  /// Whether the network would see what it saw last.
+  bool unchanged() const noexcept {
+    return has_seen_ && std::memcmp(seen_, x_.data, state_bytes()) == 0;
+  }
+  /// The network has answered to this state.
+  void note_seen() noexcept {
+    std::memcpy(seen_, x_.data, state_bytes());
     has_seen_ = true;
-    return same;
   }
 
   batch_view<Code> x() const noexcept { return x_; }
@@ -435,6 +436,10 @@ class categorical_block {
     key.block = block_;
     exec.for_each_sample(x_.size(), forget_op<Code, Noise>{x_.data, x_.features, x_.first_sample,
                                                            keep, law_, key, noise_, fixed_});
+  }
+
+  std::size_t state_bytes() const noexcept {
+    return static_cast<std::size_t>(x_.size()) * sizeof(Code);
   }
 
   batch_view<Code> x_;

@@ -218,7 +218,8 @@ class class_row {
 
   /// Words that are ordered as the numbers are.
   DIFFX_HD static word to_ordered(T l) noexcept {
-    word const w = random::detail::to_word(l), sign = word{1} << (bits - 1);
+    // + 0: -0 is 0.
+    word const w = random::detail::to_word(l + T(0)), sign = word{1} << (bits - 1);
     return (w & sign) != 0 ? ~w : w | sign;
   }
   DIFFX_HD static T from_ordered(word w) noexcept {

@@ -92,9 +92,11 @@ struct cursor_op {
     if (open == 0) {
       from = end;
     } else if (length > 0) {
-      std::int32_t const zero = from_origin ? c.origin : 0;
-      from = zero + (first - zero) / length * length;
+      // Noise put back may have opened what is before the origin.
+      std::int32_t const zero = from_origin ? c.origin : 0, shift = first - zero;
+      from = zero + (shift < 0 ? shift - length + 1 : shift) / length * length;
       to = from + length < end ? from + length : end;
+      from = from > 0 ? from : 0;
       if (all && beyond > to) to = end;
     }
     c.active = open > 0 ? 1 : 0;
@@ -416,9 +418,11 @@ class decoding_block
     has_begun_ = true;
     if constexpr (Exec::on_host && commit_type::counts_steps) {
       for (std::int64_t i = 0; i < x.batch; ++i) {
-        std::int64_t const zero = from_origin() ? cursor_[i].origin : 0;
-        std::int64_t const blocks =
-            solver_.block > 0 ? (x.features - zero + solver_.block - 1) / solver_.block : 1;
+        std::int64_t const origin = cursor_[i].origin, zero = from_origin() ? origin : 0;
+        std::int64_t const blocks = solver_.block > 0
+                                        ? (x.features - zero + solver_.block - 1) / solver_.block -
+                                              (origin - zero) / solver_.block
+                                        : 1;
         std::int64_t const steps = blocks * (solver_.commit.steps + solver_.edit_calls);
         require(cursor_[i].open == 0 || steps <= end - first, Solver::name, "steps of the grid",
                 end - first,
@@ -444,6 +448,14 @@ class decoding_block
     static_assert(!confidence_type::reads_row && !commit_type::value::reads_row,
                   "diffx: this cache asks which positions come next, which a confidence read from "
                   "the logits does not know. Use solver::decode<decode::random_order, ...>.");
+    static_assert(!confidence_type::draws_anew && !commit_type::value::draws_anew,
+                  "diffx: this cache asks which positions come next, which coins of every step do "
+                  "not say before it. Use decode::evenly or decode::per_call.");
+    if (s.weight[1] != 0.0) {
+      fail(
+          "diffx::solver::decode: this cache asks which positions come next, which an order with "
+          "noise of every step does not say; set order_temperature = 0");
+    }
     auto const x = base::x();
     std::int64_t const row = sample * x.features;
     decoding_cursor const& c = cursor_[sample];
@@ -468,6 +480,7 @@ class decoding_block
     auto const x = base::x();
     return {committed_, x.batch, x.features, x.first_sample};
   }
+  bool edits() const noexcept { return solver_.edits(); }
   std::span<decoding_cursor const> cursors() const noexcept {
     return {cursor_, static_cast<std::size_t>(base::x().batch)};
   }

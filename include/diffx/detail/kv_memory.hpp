@@ -67,7 +67,8 @@ class kv_memory {
                          committed.row(i),
                          stored_.data() + at,
                          {},
-                         {}};
+                         {},
+                         block.edits()};
       if constexpr (Cache::asks_next) {
         made_.clear();
         for (std::int32_t p = c.first; p < c.last; ++p) {
