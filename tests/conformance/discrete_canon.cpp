@@ -103,9 +103,11 @@ bool schedule_sigma(settings& e, report& r) {
     s.check();
     numbers sigma, rate, alpha;
     for (double const v : t) {
-      sigma.push_back(schedule::total_noise(s, v));
-      rate.push_back(schedule::noise_rate(s, v));
-      alpha.push_back(schedule::kept_at(s, v));
+      // The reference's t = 0 is the limit from above; here it is the data.
+      double const time = v > 0.0 ? v : 1e-300;
+      sigma.push_back(schedule::total_noise(s, time));
+      rate.push_back(schedule::noise_rate(s, time));
+      alpha.push_back(schedule::kept_at(s, time));
     }
     // The reference takes 1 - alpha and logarithms of alpha in plain form: sigma is good to a few
     // eps absolutely, and what divides by alpha to eps / alpha relatively. With the tolerance

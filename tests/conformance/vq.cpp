@@ -105,9 +105,12 @@ void check_posterior(mask_and_replace const& p, settings& e, report& r) {
   if (shape.size() != 2 || x.size() != shape[0] * shape[1]) return r.fail("shape of x_t");
   int const t = e.get<int>("t", 0);
   auto const laws = laws_before(p, x, shape[0], shape[1], t);
-  // Chances of replacing are 1e-6 / classes and differences of numbers near 1: good to 4e-9 in the
-  // reference's tables, and so in the logarithm.
-  r.tolerance = 1e-7;
+  // The chance of replacing is a difference of numbers near 1, in the reference's tables as here: a
+  // few eps over what is left, and so in the logarithm.
+  double const left = t > 0 ? p.between(p.at_index(t - 1), p.at_index(t)).replace *
+                                  static_cast<double>(p.limit().classes)
+                            : 1.0;
+  r.tolerance = std::max(1e-10, 16.0 * 0x1p-52 / left);
   for (std::size_t b = 0; b < shape[0]; ++b) {
     if (want.at(b).size() != static_cast<std::size_t>(p.states())) return r.fail("classes");
     for (std::size_t k = 0; k < static_cast<std::size_t>(p.states()); ++k) {
