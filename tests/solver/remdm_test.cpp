@@ -226,6 +226,30 @@ TEST_CASE("remdm by confidence: shares of a sample") {
   CHECK(rule::of(given.data(), none.data(), 6, 3).share(inf) == 0.0);
 }
 
+TEST_CASE("remdm by confidence: a position remembers the probability of its draw, and its share") {
+  using solver_type = solver::remdm<remask::confidence>;
+  process::absorbing<> const p(3);
+  std::vector<double> const logits{std::log(0.2), std::log(0.5), std::log(0.3)};
+  auto const s = plan_of(remask::confidence{}, p, p.at(0.5), p.at(0.4));
+  double const w[4] = {s.weight[0], s.weight[1], s.weight[2], s.weight[3]};
+  CHECK(w[0] == doctest::Approx(0.2).epsilon(1e-14));  // the ancestral share leaves the mask
+  CHECK(w[1] == doctest::Approx(0.8).epsilon(1e-14));  // of which each position has a part
+  auto const advance = [&](int now, double coin, double u, double share, double& psi) {
+    auto row = row_of(logits, 3);
+    return solver_type::advance<false>(w, p.limit(), now, row, given_words{{coin, u}}, share, psi);
+  };
+  double psi = 7.0;
+  CHECK(advance(3, 0.21, 0.1, 0.5, psi) == 3);
+  CHECK(psi == 7.0);
+  CHECK(advance(3, 0.19, 0.1, 0.5, psi) == 0);
+  CHECK(psi == doctest::Approx(0.2).epsilon(1e-14));
+  CHECK(advance(3, 0.19, 0.9, 0.5, psi) == 2);
+  CHECK(psi == doctest::Approx(0.3).epsilon(1e-14));
+  CHECK(advance(2, 0.41, 0.9, 0.5, psi) == 2);
+  CHECK(advance(2, 0.39, 0.9, 0.5, psi) == 3);
+  CHECK(advance(2, 0.01, 0.9, 0.0, psi) == 2);
+}
+
 TEST_CASE("remdm by confidence: the law of the chain over classes and what they remember") {
   process::absorbing<> const p(3);
   constexpr int steps = 4;

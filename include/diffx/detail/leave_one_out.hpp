@@ -45,7 +45,7 @@ class leave_one_out {
     row.excluded = excluded;
     double const odds = row.log_odds(likeliest_other_, now) - share + shift;  // of all others
     row.excluded = now;
-    is_law_ = odds > -std::numeric_limits<double>::infinity();
+    is_law_ = odds > nothing;
     here_ = 1.0 / (1.0 + std::exp(odds));
     others_ = 1.0 / (1.0 + std::exp(-odds));
   }
@@ -66,6 +66,8 @@ class leave_one_out {
   }
 
  private:
+  static constexpr double nothing = -std::numeric_limits<double>::infinity();
+
   Row* row_;
   int now_;
   int likeliest_other_ = -1;

@@ -63,9 +63,9 @@ struct remembering_pass {
 
 struct forget_draws {
   double* psi;
-  DIFFX_HD void operator()(std::int64_t index) const {
-    psi[index] = std::numeric_limits<double>::infinity();
-  }
+  static constexpr double given = std::numeric_limits<double>::infinity();
+
+  DIFFX_HD void operator()(std::int64_t index) const { psi[index] = given; }
 };
 
 /// A block of classes whose solver asks how probable each class was when it was drawn: a number of

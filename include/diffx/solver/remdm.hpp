@@ -123,6 +123,7 @@ struct loop {
 /// itself: a heuristic.
 struct confidence {
   static constexpr std::string_view name = "confidence";
+  static constexpr double never = std::numeric_limits<double>::infinity();
 
   /// Of the visible classes of one sample: exp(-psi - least) sums to `sum`.
   struct total {
@@ -137,7 +138,6 @@ struct confidence {
   template <class Code>
   DIFFX_HD static total of(Code const* x, double const* psi, std::int64_t positions,
                            int mask) noexcept {
-    constexpr double never = std::numeric_limits<double>::infinity();
     total t{never, 0.0};
     for (std::int64_t p = 0; p < positions; ++p) {
       if (static_cast<int>(x[p]) != mask && psi[p] < t.least) t.least = psi[p];
