@@ -227,14 +227,10 @@ class transformer_of {
     check_time(q);
     diffx::detail::require(store.size_ == net.size, where, "classes of the network of the store",
                            store.size_.classes, "those of this network, and all other sizes too");
-    diffx::detail::require(x.batch == store.batch(), where, "batch", x.batch,
-                           "that of the store, " + std::to_string(store.batch()));
-    diffx::detail::require(x.features == store.positions(), where, "positions", x.features,
-                           "those of the store, " + std::to_string(store.positions()));
-    diffx::detail::require(roles.batch == x.batch, where, "batch of the roles", roles.batch,
-                           "that of the tokens, " + std::to_string(x.batch));
-    diffx::detail::require(roles.features == x.features, where, "positions of the roles",
-                           roles.features, "those of the tokens, " + std::to_string(x.features));
+    check_same("batch", x.batch, store.batch(), "the store");
+    check_same("positions", x.features, store.positions(), "the store");
+    check_same("batch of the roles", roles.batch, x.batch, "the tokens");
+    check_same("positions of the roles", roles.features, x.features, "the tokens");
     for (std::int64_t i = 0; i < x.batch; ++i) {
       for (std::int64_t p = 0; p < x.features; ++p) {
         kv::role const role = roles.row(i)[p];
@@ -633,12 +629,20 @@ class transformer_of {
     return size;
   }
 
+  /// Builds its message only when it is needed: calls are to be free of allocations.
+  static void check_same(char const* name, std::int64_t value, std::int64_t wanted,
+                         char const* owner) {
+    if (value == wanted) return;
+    diffx::detail::reject(where, name, value,
+                          std::to_string(wanted) + " as in " + std::string(owner));
+  }
+
   template <class X, class Out>
   void check(X const& x, Out const& out) const {
     diffx::detail::require(x.features >= 1, where, "positions", x.features, "at least 1");
-    diffx::detail::require(out.batch == x.batch, where, "batch of the output", out.batch,
-                           "that of the tokens, " + std::to_string(x.batch));
-    detail::require_features(out, x.features * net_->size.classes, where);
+    check_same("batch of the output", out.batch, x.batch, "the tokens");
+    check_same("features of the output", out.features, x.features * net_->size.classes,
+               "positions x classes");
   }
 
   void check_time(query const& q) const {
@@ -651,8 +655,9 @@ class transformer_of {
     static_assert(std::is_integral_v<Code>,
                   "diffx::denoiser::eigen::transformer: a token is a whole number.");
     auto const value = static_cast<std::int64_t>(code);
-    diffx::detail::require(value >= 0 && value < net_->size.classes, where, "a token", value,
-                           "from 0 to " + std::to_string(net_->size.classes - 1));
+    if (value >= 0 && value < net_->size.classes) return;
+    diffx::detail::reject(where, "a token", value,
+                          "from 0 to " + std::to_string(net_->size.classes - 1));
   }
 
   [[noreturn]] static void fail_at(std::int64_t sample, std::int64_t position,
