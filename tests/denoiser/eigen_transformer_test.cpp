@@ -39,13 +39,8 @@ struct arbitrary_weights {
   }
 };
 
-net::transformer_size small(std::int64_t block_length = 0, bool told_time = false) {
-  return {.classes = 11,
-          .width = 24,
-          .heads = 3,
-          .layers = 3,
-          .block_length = block_length,
-          .told_time = told_time};
+net::transformer_size small(std::int64_t block_length = 0) {
+  return {.classes = 11, .width = 24, .heads = 3, .layers = 3, .block_length = block_length};
 }
 
 tokens some_tokens(std::int64_t count, std::int64_t classes, int seed = 1) {
@@ -79,9 +74,9 @@ struct four_threads {
   }
 };
 
-template <class Code = std::int32_t, class Exec = diffx::exec::host>
-values call(net::transformer const& n, std::vector<Code> const& x, std::int64_t batch,
-            double t = 0.4, Exec const& exec = {}) {
+template <class Net, class Code = std::int32_t, class Exec = diffx::exec::host>
+values call(Net const& n, std::vector<Code> const& x, std::int64_t batch, double t = 0.4,
+            Exec const& exec = {}) {
   auto const positions = static_cast<std::int64_t>(x.size()) / std::max<std::int64_t>(batch, 1);
   std::int64_t const features = positions * n.size().classes;
   values out(static_cast<std::size_t>(batch * features), std::nanf(""));
@@ -91,9 +86,9 @@ values call(net::transformer const& n, std::vector<Code> const& x, std::int64_t 
 }
 
 /// One call with a store; what is not asked for comes back as NaN.
-template <class Exec = diffx::exec::host>
-values call(net::transformer const& n, tokens const& x, role_list const& roles,
-            net::key_value_store& store, double t = 0.4, Exec const& exec = {}) {
+template <class Net, class Exec = diffx::exec::host>
+values call(Net const& n, tokens const& x, role_list const& roles, net::key_value_store& store,
+            double t = 0.4, Exec const& exec = {}) {
   std::int64_t const batch = store.batch(), positions = store.positions();
   std::int64_t const features = positions * n.size().classes;
   values out(static_cast<std::size_t>(batch * features), std::nanf(""));
@@ -189,6 +184,8 @@ struct plain {
     return y;
   }
 
+  bool told_time = false;
+
   template <class Sees>
   values operator()(net::transformer_size size, tokens const& x, double t, Sees const& sees) const {
     auto const width = static_cast<std::size_t>(size.width);
@@ -197,7 +194,7 @@ struct plain {
     values const table = source.tensor("token.weight", {size.classes, size.width});
     std::vector<row> h(length, row(width)), qkv(length);
     row told(width, 0.0);
-    if (size.told_time) {
+    if (told_time) {
       row e(64);
       for (std::size_t k = 0; k < 32; ++k) {
         double const angle = 1000.0 * t * std::pow(10000.0, -static_cast<double>(k) / 31.0);
@@ -256,36 +253,32 @@ constexpr double float_error = 2e-5;
 
 }  // namespace
 
-TEST_CASE("transformer: agrees with plain loops in double") {
+TEST_CASE_TEMPLATE("transformer: agrees with plain loops in double", Net, net::transformer,
+                   net::timed_transformer) {
   for (std::int64_t const block : {0, 1, 3, 5, 64}) {
-    for (bool const told : {false, true}) {
-      CAPTURE(block);
-      CAPTURE(told);
-      auto const size = small(block, told);
-      net::transformer const n(size, arbitrary_weights{});
-      for (std::int64_t const length : {1, 2, 37, 70}) {
-        CAPTURE(length);
-        tokens const x = some_tokens(length, size.classes);
-        auto const sees = [&](std::size_t p, std::size_t j) {
-          auto const b = static_cast<std::size_t>(block);
-          return block == 0 || j / b <= p / b;
-        };
-        CHECK(distance(call(n, x, 1), plain{}(size, x, 0.4, sees)) < float_error);
-      }
-      if (told) {
-        CHECK(call(n, some_tokens(9, 11), 1, 0.2) != call(n, some_tokens(9, 11), 1, 0.3));
-      } else {
-        CHECK(call(n, some_tokens(9, 11), 1, 0.2) == call(n, some_tokens(9, 11), 1, 0.3));
-      }
+    CAPTURE(block);
+    auto const size = small(block);
+    Net const n(size, arbitrary_weights{});
+    for (std::int64_t const length : {1, 2, 37, 70}) {
+      CAPTURE(length);
+      tokens const x = some_tokens(length, size.classes);
+      auto const sees = [&](std::size_t p, std::size_t j) {
+        auto const b = static_cast<std::size_t>(block);
+        return block == 0 || j / b <= p / b;
+      };
+      plain const loops{{}, !Net::time_free};
+      CHECK(distance(call(n, x, 1), loops(size, x, 0.4, sees)) < float_error);
     }
+    bool const same = call(n, some_tokens(9, 11), 1, 0.2) == call(n, some_tokens(9, 11), 1, 0.3);
+    CHECK(same == Net::time_free);
   }
 }
 
 TEST_CASE("transformer: other sizes agree with plain loops too") {
   for (net::transformer_size const size :
-       {net::transformer_size{1, 2, 1, 1, 0, false}, net::transformer_size{3, 6, 1, 2, 2, true},
-        net::transformer_size{40, 64, 2, 1, 0, false}, net::transformer_size{5, 8, 4, 0, 0, false},
-        net::transformer_size{128, 128, 4, 1, 16, false}}) {
+       {net::transformer_size{1, 2, 1, 1, 0}, net::transformer_size{3, 6, 1, 2, 2},
+        net::transformer_size{40, 64, 2, 1, 0}, net::transformer_size{5, 8, 4, 0, 0},
+        net::transformer_size{128, 128, 4, 1, 16}}) {
     CAPTURE(size.width);
     net::transformer const n(size, arbitrary_weights{});
     tokens const x = some_tokens(33, size.classes);
@@ -298,7 +291,7 @@ TEST_CASE("transformer: other sizes agree with plain loops too") {
 }
 
 TEST_CASE("transformer: a row's bits do not depend on batch, threads or the type of the tokens") {
-  net::transformer const n(small(0, true), arbitrary_weights{});
+  net::timed_transformer const n(small(), arbitrary_weights{});
   std::int64_t const batch = 9, positions = 21, features = positions * 11;
   tokens const x = some_tokens(batch * positions, 11);
   values const whole = call(n, x, batch);
@@ -317,7 +310,7 @@ TEST_CASE("transformer: a row's bits do not depend on batch, threads or the type
   n(diffx::exec::host{}, batch_view<std::int32_t const>{nullptr, 0, positions}, at(0.4),
     batch_view<float>{nullptr, 0, features});
   // A longer and then a shorter call in the same memory
-  net::transformer const again(small(0, true), arbitrary_weights{});
+  net::timed_transformer const again(small(), arbitrary_weights{});
   call(again, some_tokens(90, 11), 1);
   CHECK(call(again, x, batch) == whole);
 }
@@ -429,8 +422,8 @@ TEST_CASE("transformer: what has no role is not seen") {
     auto store = n.make_store(1, positions);
     values const got = call(n, x, roles, store);
     auto seen = std::count(roles.begin(), roles.end(), fresh);
-    CHECK(store.cost().queries == seen);
-    CHECK(store.cost().attended == seen * seen);
+    CHECK(store.cost().rows == seen);
+    CHECK(store.cost().pairs == seen * seen);
     for (std::size_t p = 0; p < roles.size(); ++p) {
       auto const place = static_cast<std::int64_t>(p);
       if (roles[p] != 0) {
@@ -522,30 +515,30 @@ TEST_CASE("transformer: costs are counted in whole numbers") {
   call(n, x, {all, 5, 5, 5, 5, 5, 5, all, 0, 0, 0, 0}, store);
   net::token_cost cost = store.cost();
   CHECK(cost.calls == 1);
-  CHECK(cost.queries == 8);
+  CHECK(cost.rows == 8);
   CHECK(cost.logits == 2);
-  CHECK(cost.attended == 4 * 4 + 4 * 8);
+  CHECK(cost.pairs == 4 * 4 + 4 * 8);
   std::int64_t const w = 8, qkv = 6 * w * w, after = 18 * w * w, pair = 4 * w, out = 2 * w * 7;
   CHECK(cost.flops == 3 * 8 * qkv + 2 * (8 * after + 48 * pair) + 2 * after + 12 * pair + 2 * out);
   // The third block on top of them
   store.reset_cost();
   call(n, x, {2, 2, 2, 2, 2, 2, 2, 2, fresh, fresh, fresh, fresh}, store);
   cost = store.cost();
-  CHECK(cost.attended == 4 * 12);
+  CHECK(cost.pairs == 4 * 12);
   CHECK(cost.flops == 4 * (3 * (qkv + after + 12 * pair) + out));
   // Reuse alone is no work.
   store.reset_cost();
   call(n, x, {2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0}, store);
   CHECK(store.cost() == net::token_cost{});
-  CHECK(n.full_cost(12).attended == 4 * (4 + 8 + 12));
+  CHECK(n.full_cost(12).pairs == 4 * (4 + 8 + 12));
   net::transformer const open({.classes = 7, .width = 8, .heads = 2, .layers = 3},
                               arbitrary_weights{});
-  CHECK(open.full_cost(12).attended == 144);
+  CHECK(open.full_cost(12).pairs == 144);
   CHECK(open.full_cost(12).flops == 3 * (12 * (qkv + after) + 144 * pair) + 12 * out);
 }
 
 TEST_CASE("transformer: no allocation after the first call of a shape") {
-  net::transformer const n(small(8, true), arbitrary_weights{});
+  net::timed_transformer const n(small(8), arbitrary_weights{});
   std::int64_t const batch = 3, positions = 40;
   tokens const x = some_tokens(batch * positions, 11);
   role_list roles(x.size(), all);
@@ -621,7 +614,7 @@ TEST_CASE("transformer: wrong calls are refused and leave the store as it was") 
   CHECK_THROWS_WITH_AS(n.make_store(-1, 4), doctest::Contains("batch of a store"), diffx::error);
   CHECK_THROWS_WITH_AS(n.make_store(1, 0), doctest::Contains("positions of a store"), diffx::error);
 
-  net::transformer const told(small(0, true), arbitrary_weights{});
+  net::timed_transformer const told(small(), arbitrary_weights{});
   CHECK_THROWS_WITH_AS(call(told, some_tokens(4, 11), 1, std::nan("")), doctest::Contains("t = "),
                        diffx::error);
   auto const sized = [](net::transformer_size size) {

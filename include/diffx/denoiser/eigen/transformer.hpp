@@ -33,13 +33,11 @@ struct transformer_size {
   std::int64_t heads = 4;
   std::int64_t layers = 6;
   std::int64_t block_length = 0;  // 0: all see all; else a position sees up to its block's end
-  bool told_time = false;
 
   friend bool operator==(transformer_size const&, transformer_size const&) = default;
 };
 
-/// The sizes that a file states in its metadata: classes, width, heads, layers, block_length and
-/// told_time (0 or 1), as decimal numbers.
+/// The sizes that a file states in its metadata: classes, width, heads, layers and block_length.
 inline transformer_size transformer_size_of(safetensors const& file) {
   auto const read = [&](char const* key) {
     std::string const& text = file.metadata(key);
@@ -51,23 +49,22 @@ inline transformer_size transformer_size_of(safetensors const& file) {
     }
     return value;
   };
-  return {read("classes"), read("width"),        read("heads"),
-          read("layers"),  read("block_length"), read("told_time") != 0};
+  return {read("classes"), read("width"), read("heads"), read("layers"), read("block_length")};
 }
 
 /// What calls have cost, as whole numbers.
 struct token_cost {
-  std::int64_t calls = 0;     // of one sample, in which the network ran on some position
-  std::int64_t queries = 0;   // positions it ran on
-  std::int64_t logits = 0;    // of which the logits were wanted
-  std::int64_t attended = 0;  // pairs of a query and a position that it sees
-  std::int64_t flops = 0;     // of the matrix products at the positions: a multiply-add is two
+  std::int64_t calls = 0;   // of one sample, in which the network ran on some position
+  std::int64_t rows = 0;    // positions it ran on
+  std::int64_t logits = 0;  // of which the logits were wanted
+  std::int64_t pairs = 0;   // (row, position that it sees), once for all layers and heads
+  std::int64_t flops = 0;   // of the matrix products at the positions: a multiply-add is two
 
   token_cost& operator+=(token_cost const& o) noexcept {
     calls += o.calls;
-    queries += o.queries;
+    rows += o.rows;
     logits += o.logits;
-    attended += o.attended;
+    pairs += o.pairs;
     flops += o.flops;
     return *this;
   }
@@ -102,7 +99,7 @@ class key_value_store {
   void reset_cost() { std::fill(costs_.begin(), costs_.end(), token_cost{}); }
 
  private:
-  template <class Prediction>
+  template <class Prediction, bool TimeFree>
   friend class transformer_of;
 
   key_value_store() = default;
@@ -167,23 +164,33 @@ class key_value_store {
 ///           token that is no class, a time that is not finite, a store of another network, roles
 ///           that contradict each other, reuse of what was never kept: throws diffx::error, and
 ///           nothing was written.
-template <class Prediction>
+template <class Prediction, bool TimeFree>
 class transformer_of {
   static constexpr std::string_view where = "diffx::denoiser::eigen::transformer";
 
  public:
   Prediction prediction{};
+  static constexpr bool time_free = TimeFree;
 
   /// `source` is a safetensors object, random_weights, or anything with tensor(name, shape).
   template <class Source>
   transformer_of(transformer_size size, Source const& source, Prediction predicted = {})
       : prediction(predicted), net_(std::make_shared<network>(checked(size), source)) {}
 
-  /// With the sizes that the file states.
+  /// With the sizes that the file states. Its metadata 'told_time' must be 0 or 1 as the type is.
   explicit transformer_of(safetensors const& file, Prediction predicted = {})
-      : transformer_of(transformer_size_of(file), file, predicted) {}
+      : transformer_of(transformer_size_of(file), file, predicted) {
+    std::string const& told = file.metadata("told_time");
+    if (told == (TimeFree ? "0" : "1")) return;
+    diffx::detail::fail(std::string(where) + ": '" + file.source() + "': told_time = " + told +
+                        (TimeFree ? ", must be 0. Use timed_transformer for a network that is told"
+                                    " the time."
+                                  : ", must be 1. Use transformer for a network that is not told"
+                                    " the time."));
+  }
 
   transformer_size const& size() const noexcept { return net_->size; }
+  std::int64_t block_length() const noexcept { return net_->size.block_length; }
 
   /// An empty store for `batch` samples of `positions` tokens.
   key_value_store make_store(std::int64_t batch, std::int64_t positions) const {
@@ -195,8 +202,8 @@ class transformer_of {
   /// What a call without a store costs for one sample of so many positions.
   token_cost full_cost(std::int64_t positions) const noexcept {
     token_cost c{1, positions, positions, 0, 0};
-    for (std::int64_t p = 0; p < positions; ++p) c.attended += net_->sees(p, positions);
-    c.flops = net_->flops(c, c.attended);
+    for (std::int64_t p = 0; p < positions; ++p) c.pairs += net_->sees(p, positions);
+    c.flops = net_->flops(c, c.pairs);
     return c;
   }
 
@@ -295,7 +302,7 @@ class transformer_of {
       for (std::int64_t i = 0; i < size.layers; ++i) {
         layers.emplace_back(s, "block." + std::to_string(i), size.width);
       }
-      if (size.told_time) told.emplace_back(s, size.width, 0, where);
+      if constexpr (!TimeFree) told.emplace_back(s, size.width, 0, where);
     }
 
     /// How many positions there are for a query at p to see.
@@ -310,7 +317,7 @@ class transformer_of {
       std::int64_t const w = size.width;
       std::int64_t const after = 2 * w * w + 16 * w * w;  // proj, a and b
       std::int64_t const most = size.layers > 0 ? size.layers - 1 : 0, last = size.layers - most;
-      return size.layers * c.queries * 6 * w * w + most * (c.queries * after + 4 * w * c.attended) +
+      return size.layers * c.rows * 6 * w * w + most * (c.rows * after + 4 * w * c.pairs) +
              last * (c.logits * after + 4 * w * wanted) + c.logits * 2 * w * size.classes;
     }
 
@@ -374,14 +381,14 @@ class transformer_of {
       }
       std::fill(seen + positions, seen + panels::room(positions), 0.0f);
       begin = begin / panels::unit * panels::unit;
-      cost.queries = static_cast<std::int64_t>(s.at.size());
+      cost.rows = static_cast<std::int64_t>(s.at.size());
       cost.logits = static_cast<std::int64_t>(s.wanted.size());
       index counted = 0;
       std::int64_t pairs = 0;
       std::size_t next = 0;
       for (std::size_t c = 0; c < s.at.size(); ++c) {  // the limits never fall
         for (; counted < s.limits[c]; ++counted) pairs += seen[counted] != 0.0f;
-        cost.attended += pairs;
+        cost.pairs += pairs;
         if (next < s.wanted.size() && s.wanted[next] == static_cast<index>(c)) {
           wanted_pairs += pairs;
           ++next;
@@ -646,8 +653,7 @@ class transformer_of {
   }
 
   void check_time(query const& q) const {
-    diffx::detail::require(!net_->size.told_time || std::isfinite(q.at.t), where, "t", q.at.t,
-                           "finite");
+    diffx::detail::require(TimeFree || std::isfinite(q.at.t), where, "t", q.at.t, "finite");
   }
 
   template <class Code>
@@ -669,9 +675,10 @@ class transformer_of {
   std::shared_ptr<network const> net_;
 };
 
-/// The usual one: its softmax is the posterior of each position's class.
-using transformer = transformer_of<diffx::prediction::x0_posterior<float>>;
+/// The usual ones: the softmax is the posterior of each position's class.
+using transformer = transformer_of<diffx::prediction::x0_posterior<float>, true>;
+using timed_transformer = transformer_of<diffx::prediction::x0_posterior<float>, false>;
 
-static_assert(kv_denoiser<transformer>);
+static_assert(kv_denoiser<transformer> && kv_denoiser<timed_transformer>);
 
 }  // namespace diffx::denoiser::eigen
