@@ -208,11 +208,17 @@ struct plain {
         h[p][i] = static_cast<double>(table[static_cast<std::size_t>(x[p]) * width + i]) + told[i];
       }
     }
-    for (std::int64_t l = 0; l < size.layers; ++l) {
-      std::string const name = "block." + std::to_string(l);
+    std::vector<row> const start = h;
+    std::vector<std::vector<row>> encoded;  // of each layer of an encoder
+    for (std::int64_t l = 0; l < size.layers + size.decoder_layers; ++l) {
+      bool const decodes = l >= size.layers;
+      std::string const name =
+          decodes ? "decoder." + std::to_string(l - size.layers) : "block." + std::to_string(l);
+      if (decodes && l == size.layers) h = start;
       for (std::size_t p = 0; p < length; ++p) {
         qkv[p] = linear(name + ".qkv", layer_norm(name + ".norm1", h[p]), 3 * width);
       }
+      encoded.push_back(qkv);
       for (std::size_t p = 0; p < length; ++p) {
         row mixed(width, 0.0);
         for (std::size_t head = 0; head < heads; ++head) {
@@ -221,13 +227,17 @@ struct plain {
           row sum(d, 0.0);
           for (std::size_t j = 0; j < length; ++j) {
             if (!sees(p, j)) continue;
-            row const k = turned(qkv[j], width + head * d, d, j);
+            auto const b = static_cast<std::size_t>(size.block_length);
+            row const& from = decodes && j / b < p / b
+                                  ? encoded[static_cast<std::size_t>(l - size.decoder_layers)][j]
+                                  : qkv[j];
+            row const k = turned(from, width + head * d, d, j);
             double score = 0.0;
             for (std::size_t c = 0; c < d; ++c) score += q[c] * k[c];
             double const weight = std::exp(score / std::sqrt(static_cast<double>(d)));
             total += weight;
             for (std::size_t c = 0; c < d; ++c) {
-              sum[c] += weight * qkv[j][2 * width + head * d + c];
+              sum[c] += weight * from[2 * width + head * d + c];
             }
           }
           for (std::size_t c = 0; c < d; ++c) mixed[head * d + c] = sum[c] / total;
@@ -330,6 +340,13 @@ TEST_CASE("transformer: block after block with a store gives the bits of the who
       }
       CHECK(agrees(n, call(n, x, roles, store), roles, whole));
     }
+    // Two blocks in one call: the first is to be kept, of the second some logits are wanted.
+    auto later = n.make_store(1, positions);
+    role_list pair(static_cast<std::size_t>(positions), 0);
+    std::fill_n(pair.begin(), block, kv::role(kv::query | kv::keep));
+    std::fill_n(pair.begin() + block, block, fresh);
+    pair[static_cast<std::size_t>(block)] = block > 1 ? kv::query : fresh;
+    CHECK(agrees(n, call(n, x, pair, later), pair, whole));
     // Every block once is the work of one whole call, and every position is kept.
     auto cost = store.cost(), full = n.full_cost(positions);
     CHECK(cost.calls == (positions + block - 1) / block);
@@ -506,6 +523,64 @@ TEST_CASE("transformer: a copy of a store is a fork") {
   CHECK_THROWS_AS(call(n, a, third, left), diffx::error);
 }
 
+TEST_CASE("transformer: encoder and decoder, whole and block after block") {
+  std::int64_t const block = 5, positions = 23;
+  net::transformer_size const size{.classes = 11,
+                                   .width = 24,
+                                   .heads = 3,
+                                   .layers = 3,
+                                   .block_length = block,
+                                   .decoder_layers = 2};
+  net::transformer const n(size, arbitrary_weights{});
+  tokens const x = some_tokens(positions, 11);
+  auto const sees = [](std::size_t p, std::size_t j) { return j / 5 <= p / 5; };
+  CHECK(distance(call(n, x, 1), plain{}(size, x, 0.4, sees)) < float_error);
+
+  // Guesses of a block; its end encoded with the first guess of the next one.
+  auto store = n.make_store(1, positions);
+  role_list roles(static_cast<std::size_t>(positions), 0);
+  for (std::int64_t first = 0; first < positions; first += block) {
+    auto const begin = roles.begin() + first;
+    auto const end = roles.begin() + std::min(first + block, positions);
+    for (int guess = 0; guess < 3; ++guess) {
+      tokens noised = x;
+      for (std::int64_t p = first + guess; p < std::min(first + block, positions); p += 2) {
+        noised[static_cast<std::size_t>(p)] = 0;
+      }
+      std::fill(begin, end, fresh);
+      *begin = kv::query;  // seen by the others, though nothing is asked of it
+      CHECK(agrees(n, call(n, noised, roles, store), roles, call(n, noised, 1)));
+      CHECK(!store.kept(0, first));
+      std::fill(roles.begin(), begin, kv::reuse);
+    }
+    std::fill(begin, end, kv::role(kv::query | kv::keep));
+  }
+  values const silent = call(n, x, roles, store);
+  CHECK(std::all_of(silent.begin(), silent.end(), [](float v) { return std::isnan(v); }));
+
+  // Both at once, over what is kept already, leaves the store as it was.
+  role_list const everything(static_cast<std::size_t>(positions), all);
+  CHECK(agrees(n, call(n, x, everything, store), everything, call(n, x, 1)));
+  role_list last(static_cast<std::size_t>(positions), kv::reuse);
+  std::fill(last.begin() + 20, last.end(), fresh);
+  CHECK(agrees(n, call(n, x, last, store), last, call(n, x, 1)));
+  CHECK(agrees(n, call(n, x, last, store), last, call(n, x, 1)));
+
+  auto counted = n.make_store(1, positions);
+  call(n, x, everything, counted);
+  CHECK(counted.cost() == n.full_cost(positions));
+  // A decoder call on the last three positions: two layers, of which the second ends in logits.
+  counted.reset_cost();
+  call(n, x, last, counted);
+  std::int64_t const w = 24, layer = 24 * w * w + 4 * w * positions;
+  CHECK(counted.cost() == net::token_cost{1, 3, 3, 3 * positions, 3 * (2 * layer + 2 * w * 11)});
+  // An encoder call: nothing goes beyond the last keys and values.
+  counted.reset_cost();
+  std::fill(last.begin() + 20, last.end(), kv::role(kv::query | kv::keep));
+  call(n, x, last, counted);
+  CHECK(counted.cost() == net::token_cost{1, 3, 0, 3 * positions, 3 * (2 * layer + 6 * w * w)});
+}
+
 TEST_CASE("transformer: costs are counted in whole numbers") {
   net::transformer const n({.classes = 7, .width = 8, .heads = 2, .layers = 3, .block_length = 4},
                            arbitrary_weights{});
@@ -609,7 +684,7 @@ TEST_CASE("transformer: wrong calls are refused and leave the store as it was") 
                        doctest::Contains("must be 2 as in the store"), diffx::error);
   net::transformer const other(small(3), arbitrary_weights{});
   auto foreign = other.make_store(1, 12);
-  CHECK_THROWS_WITH_AS(store_call(in, roles, foreign, result), doctest::Contains("of the store"),
+  CHECK_THROWS_WITH_AS(store_call(in, roles, foreign, result), doctest::Contains("another network"),
                        diffx::error);
   CHECK_THROWS_WITH_AS(n.make_store(-1, 4), doctest::Contains("batch of a store"), diffx::error);
   CHECK_THROWS_WITH_AS(n.make_store(1, 0), doctest::Contains("positions of a store"), diffx::error);
@@ -622,6 +697,10 @@ TEST_CASE("transformer: wrong calls are refused and leave the store as it was") 
   };
   CHECK_THROWS_WITH_AS(sized({.classes = 0}), doctest::Contains("classes = 0"), diffx::error);
   CHECK_THROWS_WITH_AS(sized({.width = 12, .heads = 4}), doctest::Contains("a multiple of 2 heads"),
+                       diffx::error);
+  CHECK_THROWS_WITH_AS(sized({.block_length = 4, .decoder_layers = 7}),
+                       doctest::Contains("at most layers"), diffx::error);
+  CHECK_THROWS_WITH_AS(sized({.decoder_layers = 1}), doctest::Contains("block_length of a decoder"),
                        diffx::error);
   CHECK_THROWS_WITH_AS(sized({.block_length = -1}), doctest::Contains("block_length"),
                        diffx::error);

@@ -4,8 +4,10 @@
     train.py uniform --minutes 50 --fork FILE   bidirectional, told the time, for the uniform process
     train.py blocks  --minutes 50 --fork FILE   block-causal, blocks of 16, absorbing inside a block
     train.py export                             examples/models/kjv_*.safetensors from the checkpoints
+    train.py data                               examples/text/data/kjv_held_out.txt
     train.py evaluate                           bits per character of the held-out chapters
     train.py parity                             tests/data/kjv_parity.json, for the test in C++
+    train.py sample                             two texts of each checkpoint
 
 A network is what include/diffx/denoiser/eigen/transformer.hpp reads: the tensors have the names of
 the state_dict. Tokens are ASCII bytes; 0 (NUL) is the mask and 4 (EOT) ends a chapter. The learning
@@ -344,6 +346,37 @@ def evaluate(args):
 
 
 @torch.no_grad()
+def parity(args):
+    """Logits of the stored networks, in float32, for the first words of the Bible with masks."""
+    text = chapters()[0][:45]
+    x = torch.tensor([list(text.encode())])
+    cases = []
+    for kind in KINDS:
+        net = restore(kind, args.out)
+        given = x.clone()
+        given[0, 18:37:2] = ord("x") if kind == "uniform" else MASK
+        mask = block_causal(x.shape[1]) if kind == "blocks" else None
+        t = 0.3 if kind == "uniform" else 0.0
+        logits = net(given, torch.tensor([t], dtype=torch.float64), mask=mask)[0]
+        places = [0, 15, 18, 44]
+        cases.append({"network": f"kjv_{kind}", "t": t, "tokens": given[0].tolist(),
+                      "positions": places,
+                      "logits": [[round(float(v), 6) for v in logits[p]] for p in places]})
+    (args.tests / "kjv_parity.json").write_text(json.dumps({
+        "about": "logits of the torch networks in examples/text/train/train.py, float32",
+        "cases": cases}, separators=(",", ":")) + "\n")
+
+
+def data(args):
+    """The held-out chapters, each with its EOT byte."""
+    folder = ROOT / "examples" / "text" / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    _, tokens = split()
+    (folder / "kjv_held_out.txt").write_bytes(tokens.numpy().tobytes())
+    print(f"kjv_held_out.txt: {len(tokens)} bytes", flush=True)
+
+
+@torch.no_grad()
 def sample(args):
     """Two texts of each network, one step per token (masks) or --steps steps (uniform noise)."""
     g = torch.Generator().manual_seed(args.seed)
@@ -437,8 +470,8 @@ def export(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    tasks = {**{kind: train for kind in KINDS}, "export": export, "evaluate": evaluate,
-             "sample": sample}
+    tasks = {**{kind: train for kind in KINDS}, "export": export, "data": data,
+             "evaluate": evaluate, "parity": parity, "sample": sample}
     parser.add_argument("task", choices=list(tasks))
     parser.add_argument("--work", type=Path, default=Path("."), help="folder of the checkpoints")
     parser.add_argument("--out", type=Path, default=ROOT / "examples" / "models")
