@@ -70,6 +70,10 @@ std::string catalogue() {
   simple("Schedules of classes", registry::class_schedules{});
   simple("Prediction types of classes", registry::class_predictions{});
   simple("Solvers of classes", registry::class_solvers{});
+  simple("Decoders of classes", registry::decoders{});
+  simple("Confidences of a decoder", registry::confidences{});
+  simple("What a decoder commits", registry::commits{});
+  simple("Caches of classes", registry::class_caches{});
   simple("Processes on spheres", registry::sphere_processes{});
   simple("Solvers on spheres", registry::sphere_solvers{});
   simple("Edits of text, with loops of their own", registry::edits{});
@@ -174,6 +178,10 @@ std::string papers() {
   collect(registry::class_schedules{});
   collect(registry::class_predictions{});
   collect(registry::class_solvers{});
+  collect(registry::decoders{});
+  collect(registry::confidences{});
+  collect(registry::commits{});
+  collect(registry::class_caches{});
   collect(registry::sphere_processes{});
   collect(registry::sphere_solvers{});
   collect(registry::edits{});

@@ -4,8 +4,12 @@
 // all policies and the command lines of the examples walk these lists.
 
 #include <diffx/cache/every_n.hpp>
+#include <diffx/cache/kv.hpp>
 #include <diffx/cache/none.hpp>
 #include <diffx/cache/taylor.hpp>
+#include <diffx/cache/unchanged.hpp>
+#include <diffx/decode/commit.hpp>
+#include <diffx/decode/confidence.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/cfg_pp.hpp>
 #include <diffx/guidance/clip_x0.hpp>
@@ -61,6 +65,7 @@
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
+#include <diffx/solver/decode.hpp>
 #include <diffx/solver/deis.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/dpm_adaptive.hpp>
@@ -170,6 +175,18 @@ using sphere_solvers = type_list<solver::geodesic_bridge, solver::geodesic_rando
 
 /// Texts that change their length: each has a loop of its own, and none fits a sampler.
 using edits = type_list<process::edit<>, solver::tag_generate, search::edit_beam>;
+
+/// What solver::decode is made of, and the caches of classes.
+using decoders = type_list<solver::decode<>>;
+using confidences =
+    type_list<decode::probability, decode::log_probability, decode::margin, decode::neg_entropy,
+              decode::random_order, decode::left_to_right, decode::coin>;
+using commits = type_list<decode::per_call, decode::evenly, decode::by_coin, decode::transfer,
+                          decode::mask_ratio, decode::threshold, decode::dynamic, decode::pace,
+                          decode::predict_then_noise, decode::factor, decode::entropy_bound,
+                          decode::entropy_sum>;
+using class_caches = type_list<cache::unchanged, cache::kv_prefix, cache::kv_dual, cache::kv_prompt,
+                               cache::kv_blocks, cache::dkv_decode, cache::dkv_greedy>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

@@ -21,6 +21,7 @@ namespace diffx::decode {
 /// Source: Nie et al. 2025, arXiv:2502.09992.
 struct probability {
   static constexpr std::string_view name = "decode::probability";
+  static constexpr std::string_view source = "arXiv:2502.09992";
   static constexpr detail::row_measure reads = detail::row_measure::none;
   static constexpr bool reads_row = true;
   static constexpr bool draws_anew = false;
@@ -33,6 +34,7 @@ struct probability {
 /// Its logarithm: what MaskGIT adds Gumbel noise to. Source: Chang et al. 2022, arXiv:2202.04200.
 struct log_probability {
   static constexpr std::string_view name = "decode::log_probability";
+  static constexpr std::string_view source = "arXiv:2202.04200";
   static constexpr detail::row_measure reads = detail::row_measure::none;
   static constexpr bool reads_row = true;
   static constexpr bool draws_anew = false;
@@ -45,6 +47,7 @@ struct log_probability {
 /// The difference of the two largest probabilities. Source: Kim et al. 2025, arXiv:2502.06768.
 struct margin {
   static constexpr std::string_view name = "decode::margin";
+  static constexpr std::string_view source = "arXiv:2502.06768";
   static constexpr detail::row_measure reads = detail::row_measure::margin;
   static constexpr bool reads_row = true;
   static constexpr bool draws_anew = false;
@@ -57,6 +60,7 @@ struct margin {
 /// Minus the entropy, in nats: sum p log p. Source: Ye et al. 2025, arXiv:2508.15487.
 struct neg_entropy {
   static constexpr std::string_view name = "decode::neg_entropy";
+  static constexpr std::string_view source = "arXiv:2508.15487";
   static constexpr detail::row_measure reads = detail::row_measure::entropy;
   static constexpr bool reads_row = true;
   static constexpr bool draws_anew = false;
@@ -70,6 +74,7 @@ struct neg_entropy {
 /// al. 2022, arXiv:2110.02037.
 struct random_order {
   static constexpr std::string_view name = "decode::random_order";
+  static constexpr std::string_view source = "arXiv:2110.02037";
   static constexpr detail::row_measure reads = detail::row_measure::none;
   static constexpr bool reads_row = false;
   static constexpr bool draws_anew = false;
@@ -82,6 +87,7 @@ struct random_order {
 /// A coin of every position and step: a uniform in (0, 1).
 struct coin {
   static constexpr std::string_view name = "decode::coin";
+  static constexpr std::string_view source = "arXiv:2406.07524";
   static constexpr detail::row_measure reads = detail::row_measure::none;
   static constexpr bool reads_row = false;
   static constexpr bool draws_anew = true;
@@ -94,6 +100,7 @@ struct coin {
 /// From left to right.
 struct left_to_right {
   static constexpr std::string_view name = "decode::left_to_right";
+  static constexpr std::string_view source = "";
   static constexpr detail::row_measure reads = detail::row_measure::none;
   static constexpr bool reads_row = false;
   static constexpr bool draws_anew = false;

@@ -444,7 +444,7 @@ class decoding_block
   }
 
   /// The positions that the next evaluation will commit in a sample, if that is known before it.
-  std::span<std::int32_t const> next(std::int64_t sample, categorical_stage const& s) noexcept {
+  std::span<std::int32_t const> next(std::int64_t sample, categorical_stage const& s) {
     static_assert(!confidence_type::reads_row && !commit_type::value::reads_row,
                   "diffx: this cache asks which positions come next, which a confidence read from "
                   "the logits does not know. Use solver::decode<decode::random_order, ...>.");
