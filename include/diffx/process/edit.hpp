@@ -69,8 +69,7 @@ struct span_fixed {
 ///
 /// Source    Reid, Hellendoorn & Neubig 2022, arXiv:2210.16886.
 /// Errors    probabilities below 0 or not of sum 1, keep, replace and remove of sum 0 (no step
-/// would
-///           end), vocabulary < 1, max_length < 0, a bad length law: throws diffx::error.
+///           would end), vocabulary < 1, max_length < 0, a bad length law: throws diffx::error.
 template <class Length = span_poisson>
 class edit {
  public:

@@ -97,8 +97,7 @@ struct mixture {
 /// Shapes    states [batch, positions x width], rows of width of norm 1; logits
 ///           [batch, positions x tokens].
 /// Errors    tokens < 1, fewer than two coordinates, noising_steps outside [1, 4096], t or lambda
-/// out
-///           of range, a bad prior or schedule: throws diffx::error.
+///           out of range, a bad prior or schedule: throws diffx::error.
 template <class Prior = sphere_prior::mask, class Schedule = schedule::bridge_geometric>
 class sphere_bridge {
  public:

@@ -116,16 +116,15 @@ struct revision {
 ///
 /// The networks are two callables:
 ///
-/// | `tagger(x, q, p)`                   | x ragged; p: [sum of (tokens + 1), edit_kinds] in the |
-/// |                                     | order of domain::text::edit; the first row of a text is
-/// | |                                     | the gap before it | | `generator(templates, q, most,
-/// out)`| out[i]: at least one and at most `most` fillings of       | | | template i, best first,
-/// with log-probabilities            |
+/// | `tagger(x, q, p)`                    | x ragged; p: [sum of (tokens + 1), edit_kinds], kinds |
+/// |                                      | as in domain::text::edit; the first row of a text is  |
+/// |                                      | the gap before it                                     |
+/// | `generator(templates, q, most, out)` | out[i]: 1 to `most` fillings of template i, best      |
+/// |                                      | first, with log-probabilities                         |
 ///
 /// Source    Reid, Hellendoorn & Neubig 2022, arXiv:2210.16886.
 /// Errors    max_steps < 1, max_length or max_span < 0; a row of tags that is no distribution,
-/// other
-///           spans than slots, a span that holds a slot or is too long: throws diffx::error.
+///           other spans than slots, a span that holds a slot or is too long: throws diffx::error.
 struct tag_generate {
   static constexpr std::string_view name = "solver::tag_generate";
   static constexpr std::string_view source = "arXiv:2210.16886";

@@ -89,6 +89,11 @@ TEST_CASE("tags: neighbouring edits are one, and each kind says what it does") {
   CHECK(two.tokens == text{slot, 'c', slot});
   auto const each = template_of(letters("ab"), edit_tags{edit::keep, edit::insert, edit::insert});
   CHECK(each.tokens == text{'a', slot, 'b', slot});
+  // A replaced token after an added or a removed one has a slot of its own.
+  CHECK(template_of(letters("ab"), edit_tags{edit::keep, edit::insert, edit::replace}).tokens ==
+        text{'a', slot, slot});
+  CHECK(template_of(letters("ab"), edit_tags{edit::keep, edit::remove, edit::replace}).tokens ==
+        text{slot});
   // The empty text has a gap too.
   CHECK(template_of({}, edit_tags{edit::insert}).tokens == text{slot});
   CHECK(template_of({}, edit_tags{edit::keep}).tokens.empty());

@@ -18,8 +18,7 @@ namespace diffx::domain::text {
 /// Source    Jo & Hwang 2025, arXiv:2502.11564: base 3 and 10 digits for 30522 tokens.
 /// Shapes    [tokens] and [tokens x digits].
 /// Errors    base < 2, digits < 1, more than 2^31 - 1 words, spans that do not fit, a token or
-/// digit
-///           out of range: throws diffx::error.
+///           digit out of range: throws diffx::error.
 class base_n {
  public:
   base_n(int base, int digits) : base_(base), digits_(digits) {

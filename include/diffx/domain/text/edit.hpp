@@ -215,8 +215,7 @@ struct edit_template {
 /// Neighbouring tokens to be replaced share a slot.
 ///
 /// Errors    another number of tags than tokens + 1, or a first tag that is neither keep nor
-/// insert:
-///           throws diffx::error.
+///           insert: throws diffx::error.
 inline edit_template template_of(std::span<std::int32_t const> x, std::span<edit const> tags) {
   constexpr auto where = "diffx::domain::text::template_of";
   detail::require(tags.size() == x.size() + 1, where, "tags", static_cast<long long>(tags.size()),
