@@ -22,6 +22,7 @@ import json
 import math
 import os
 import struct
+import re
 import subprocess
 import sys
 import time
@@ -368,12 +369,14 @@ def parity(args):
 
 
 def data(args):
-    """The held-out chapters, each with its EOT byte."""
+    """The held-out chapters, each with its EOT byte, and every word of the whole text."""
     folder = ROOT / "examples" / "text" / "data"
     folder.mkdir(parents=True, exist_ok=True)
     _, tokens = split()
     (folder / "kjv_held_out.txt").write_bytes(tokens.numpy().tobytes())
-    print(f"kjv_held_out.txt: {len(tokens)} bytes", flush=True)
+    words = sorted(set(re.findall("[a-z]+", "".join(chapters()).lower())))
+    (folder / "kjv_words.txt").write_text("\n".join(words) + "\n")
+    print(f"kjv_held_out.txt: {len(tokens)} bytes; kjv_words.txt: {len(words)} words", flush=True)
 
 
 @torch.no_grad()
