@@ -41,10 +41,9 @@ template <class Process, class Solver, class Guidance, class Cache, std::size_t.
 struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>> {
   static_assert(((sizeof(rule::process_and_solver_must_fit<part_t<B, Process>, part_t<B, Solver>>) +
                   sizeof(rule::process_and_guidance_must_fit<part_t<B, Process>, Guidance>) +
-                  sizeof(rule::process_and_cache_must_fit<part_t<B, Process>, Cache>)) +
-                 ... +
-                 (sizeof(rule::solver_and_cache_must_fit<part_t<0, Solver>, Cache>) +
-                  sizeof(rule::solver_and_guidance_must_fit<part_t<0, Solver>, Guidance>))) > 0);
+                  sizeof(rule::process_and_cache_must_fit<part_t<B, Process>, Cache>) +
+                  sizeof(rule::solver_and_guidance_must_fit<part_t<B, Solver>, Guidance>)) +
+                 ... + sizeof(rule::solver_and_cache_must_fit<part_t<0, Solver>, Cache>)) > 0);
 };
 
 }  // namespace detail
