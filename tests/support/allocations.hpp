@@ -34,6 +34,13 @@ void* operator new(std::size_t n) { return test::counted_allocation(n, 1); }
 void* operator new(std::size_t n, std::align_val_t a) {
   return test::counted_allocation(n, static_cast<std::size_t>(a));
 }
+void* operator new(std::size_t n, std::nothrow_t const&) noexcept {  // std::stable_sort's
+  try {
+    return test::counted_allocation(n, 1);
+  } catch (...) {
+    return nullptr;
+  }
+}
 void operator delete(void* p) noexcept { test::release(p); }
 void operator delete(void* p, std::size_t) noexcept { test::release(p); }
 void operator delete(void* p, std::align_val_t) noexcept { test::release(p); }
