@@ -1,13 +1,18 @@
-// Drawing classes from rows of logits: one read of the logits, no probability written. The limit is
-// a read-only sum over the same bytes on the same threads in the same process; the peer is a
+// Drawing classes from rows of logits: one read of the logits, no probability written; and steps of
+// confidence decoding, which also say how probable each class is and commit the surest. The limit
+// is a read-only sum over the same bytes on the same threads in the same process; the peer is a
 // softmax and a draw from its running sum, as code without this library has it.
 
+#include <diffx/decode/commit.hpp>
+#include <diffx/decode/confidence.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/guidance/none.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/decode.hpp>
 
 #include "support.hpp"
 #include <algorithm>
@@ -52,17 +57,18 @@ double read_bandwidth(std::vector<float> const& v) {
   return static_cast<double>(v.size() * sizeof(float)) / best;
 }
 
-/// One step of the ancestral sampler in which every position is drawn: from masks to data at once.
-template <class Guidance>
-void draw(benchmark::State& state, Guidance guidance) {
+/// One step of `make(classes)` from masks, on a grid of so many steps.
+template <class Make>
+void step(benchmark::State& state, Make make, int steps) {
   std::int64_t const rows = state.range(0), classes = state.range(1);
-  sampler const s{process::absorbing<>(static_cast<int>(classes)), solver::ancestral{}, guidance};
-  fixed_logits<Guidance::branches> const network;
-  auto const grid = grid::uniform_t(s.process, 1);
+  auto const s = make(static_cast<int>(classes));
+  constexpr int branches = decltype(s.guidance)::branches;
+  fixed_logits<branches> const network;
+  auto const grid = grid::uniform_t(s.process, steps);
   std::vector<std::int32_t> x(static_cast<std::size_t>(rows));
   batch_view<std::int32_t> const v{x.data(), 1, rows};
   detail::workspace const memory(s.workspace_size(two, network, v));
-  auto const logits = bench::random_values<float>(rows * classes * Guidance::branches, 1);
+  auto const logits = bench::random_values<float>(rows * classes * branches, 1);
   std::memcpy(memory.span().data(), logits.data(), logits.size() * sizeof(float));
   double total = 0.0, best = 1e30;
   std::uint64_t seed = 0;
@@ -75,12 +81,40 @@ void draw(benchmark::State& state, Guidance guidance) {
     total += took;
     best = std::min(best, took);
   }
+  if (std::all_of(x.begin(), x.end(), [&](auto code) { return code == classes; })) {
+    state.SkipWithError("no position got a class");
+    return;
+  }
   double const bytes = static_cast<double>(logits.size() * sizeof(float));
   state.counters["bytes_floor"] = bytes;
   double const limit = bytes / read_bandwidth(logits);
   state.counters["limit_ratio"] = limit / (total / static_cast<double>(state.iterations()));
   state.counters["limit_ratio_best"] = limit / best;
   state.counters["workspace_B"] = static_cast<double>(memory.span().size());
+}
+
+/// Every position is drawn: from masks to data at once.
+template <class Guidance>
+void draw(benchmark::State& state, Guidance guidance) {
+  step(
+      state,
+      [&](int classes) {
+        return sampler{process::absorbing<>(classes), solver::ancestral{}, guidance};
+      },
+      1);
+}
+
+/// Every position is proposed, drawn at that temperature, with its probability, and the surest one
+/// is committed.
+void decode_step(benchmark::State& state, double temperature) {
+  step(
+      state,
+      [&](int classes) {
+        solver::decode<decode::probability, decode::per_call> solver;
+        solver.propose.temperature = temperature;
+        return sampler{process::absorbing<>(classes), solver, guidance::none{}};
+      },
+      2);
 }
 
 void softmax_and_draw(benchmark::State& state) {
@@ -119,6 +153,14 @@ BENCHMARK_CAPTURE(draw, none, guidance::none{})
     ->UseManualTime();
 BENCHMARK_CAPTURE(draw, cfg, guidance::cfg{2.0})
     ->Name("token/absorbing-ancestral-cfg/fp32")
+    ->Apply(shapes)
+    ->UseManualTime();
+BENCHMARK_CAPTURE(decode_step, drawn, 1.0)
+    ->Name("token/absorbing-decode-drawn/fp32")
+    ->Apply(shapes)
+    ->UseManualTime();
+BENCHMARK_CAPTURE(decode_step, greedy, 0.0)
+    ->Name("token/absorbing-decode-greedy/fp32")
     ->Apply(shapes)
     ->UseManualTime();
 BENCHMARK(softmax_and_draw)->Name("token/peer/softmax_and_draw/fp32")->Apply(shapes)->UseRealTime();

@@ -104,7 +104,6 @@ struct worksheet {
 struct measured {
   net::transformer const& network;
   prediction::x0_posterior<float> prediction{};
-  static constexpr bool time_free = true;
   mutable double seconds = 0.0;
   mutable net::token_cost cost{};
 

@@ -136,12 +136,16 @@ class class_row {
     }
     // What rounding leaves of the tile's mass goes to its likeliest class.
     int likeliest = chosen * width_;
+    T top = nothing;
     for (int k = likeliest, end = end_of(chosen); k < end; ++k) {
       T const l = logit(k);
       if (is_nothing(l)) continue;
       left -= static_cast<double>(exp(l - largest_));
       if (left < 0.0) return k;
-      if (l > logit(likeliest)) likeliest = k;
+      if (l > top) {
+        top = l;
+        likeliest = k;
+      }
     }
     return likeliest;
   }
