@@ -111,6 +111,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/random.hpp>
+#include <diffx/recipe/ardm.hpp>
 #include <diffx/recipe/bd3lm.hpp>
 #include <diffx/recipe/cdlm.hpp>
 #include <diffx/recipe/coda.hpp>
@@ -119,11 +120,13 @@
 #include <diffx/recipe/dkv_cache.hpp>
 #include <diffx/recipe/dream.hpp>
 #include <diffx/recipe/e2d2.hpp>
+#include <diffx/recipe/edlm.hpp>
 #include <diffx/recipe/fast_dllm.hpp>
 #include <diffx/recipe/llada.hpp>
 #include <diffx/recipe/mdlm.hpp>
 #include <diffx/recipe/rdlm.hpp>
 #include <diffx/recipe/remdm.hpp>
+#include <diffx/recipe/sedd.hpp>
 #include <diffx/recipe/seed_diffusion.hpp>
 #include <diffx/recipe/sfdlm.hpp>
 #include <diffx/recipe/trado.hpp>
