@@ -1,6 +1,7 @@
 // expected-error: this cache keeps keys and values, and the denoiser offers no store
 #include <diffx/cache/kv.hpp>
 #include <diffx/denoiser/joint_table.hpp>
+#include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/sampler.hpp>

@@ -1,6 +1,7 @@
 // expected-error: the denoiser may answer otherwise at another time
 #include <diffx/cache/unchanged.hpp>
 #include <diffx/denoiser/joint_table.hpp>
+#include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/sampler.hpp>

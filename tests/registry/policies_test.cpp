@@ -65,7 +65,7 @@ TEST_CASE("timetables lie on their process") {
 
 TEST_CASE("diffx.hpp includes every header that needs only a compiler") {
   namespace fs = std::filesystem;
-  fs::path const include = fs::path(__FILE__).parent_path() / "../../include";
+  fs::path const include = fs::path(DIFFX_TESTS_DIR) / "../include";
   std::ifstream file(include / "diffx/diffx.hpp");
   std::string const all{std::istreambuf_iterator<char>(file), {}};
   CHECK(all.size() > 1000);
