@@ -236,7 +236,9 @@ void fast_dllm_cache_cost(json const& e, report& r) {
   int const prompt = e.at("prompt_len"), length = e.at("gen_len"), block = e.at("block");
   int const vocab = e.at("vocab"), positions = prompt + length;
   auto const confidence = e.at("confidence_logit").get<numbers>();
-  for (auto const& [name, want] : e.at("runs").items()) {
+  for (auto const& item : e.at("runs").items()) {
+    std::string const& name = item.key();
+    json const& want = item.value();
     auto const tokens = want.at("tokens").get<codes>();
     // The mask stands beside the vocabulary here, so that the confidence is a softmax over all of
     // it, as in the reference.

@@ -56,7 +56,7 @@ diffx::detail::class_row<double, 1> row_of(double const* logits, int vocab,
 
 /// The case's own numbers, and what a step of it expects.
 struct shape_of {
-  std::int64_t batch, positions;
+  std::int64_t rows, positions;
   int vocab;
 };
 shape_of shape_in(json const& c) {
@@ -69,7 +69,10 @@ shape_of shape_in(json const& c) {
 template <class Process, class Solver, class Look>
 void run_steps(json const& c, report& r, Process const& process, Solver const& solver,
                double logit_scale, int calls, int requests, bool draws, Look const& look) {
-  auto const [batch, positions, vocab] = shape_in(c);
+  // Names of their own: clang 14 captures no structured bindings.
+  shape_of const all = shape_in(c);
+  std::int64_t const rows = all.rows, positions = all.positions;
+  int const vocab = all.vocab;
   codes x = flat(c.at("initial_tokens"));
   token_model const model{{}, vocab, logit_scale};
   json const& steps = c.at("steps");
@@ -83,7 +86,7 @@ void run_steps(json const& c, report& r, Process const& process, Solver const& s
   diffx::sampler const s{process, solver};
   auto const grid = diffx::grid::uniform_t(process, calls);
   diffx::options<given_words> const options{words, diffx::start::given};
-  diffx::batch_view<std::int32_t> const view{x.data(), batch, positions};
+  diffx::batch_view<std::int32_t> const view{x.data(), rows, positions};
   diffx::exec::host const exec;
   diffx::detail::workspace const memory(s.workspace_size(exec, model, view, options));
   auto run = s.start(exec, model, grid, view, memory.span(), options);
@@ -93,7 +96,7 @@ void run_steps(json const& c, report& r, Process const& process, Solver const& s
     auto const seen = run.block().committed();
     codes const was(seen.data, seen.data + seen.size());
     run.advance();
-    auto const logits = token_logits(before.data(), batch, positions, vocab, k, logit_scale);
+    auto const logits = token_logits(before.data(), rows, positions, vocab, k, logit_scale);
     codes const now(seen.data, seen.data + seen.size());
     look(step, k, before, x, was, now, logits);
     same(r, x, step.at("tokens"), "tokens after call " + std::to_string(k));
@@ -106,7 +109,10 @@ bool entropy_bound_case(json const& c, report& r) {
   auto const number = [&](char const* key, double other) {
     return config.contains(key) ? config[key].get<double>() : other;
   };
-  auto const [batch, positions, vocab] = shape_in(c);
+  // Names of their own: clang 14 captures no structured bindings.
+  shape_of const all = shape_in(c);
+  std::int64_t const rows = all.rows, positions = all.positions;
+  int const vocab = all.vocab;
   int const steps = c.at("num_steps").get<int>();
   double const first = number("t_max", 0.8), last = number("t_min", 0.4);
   if (static_cast<std::size_t>(steps) != c.at("steps").size()) r.fail("number of steps");
@@ -124,7 +130,7 @@ bool entropy_bound_case(json const& c, report& r) {
               shape.temperature = first + (last - first) * k / steps;
               codes sampled, accepted;
               std::vector<double> entropy;
-              for (std::int64_t i = 0; i < batch * positions; ++i) {
+              for (std::int64_t i = 0; i < rows * positions; ++i) {
                 auto row = row_of(logits.data() + i * vocab, vocab, shape);
                 row.scan<diffx::detail::row_measure::entropy>();
                 entropy.push_back(row.measured());
@@ -151,7 +157,10 @@ bool block_refine_case(json const& c, report& r) {
   if (c.at("kind") != "loop") return false;
   json const& config = c.at("config");
   json const& args = c.at("step_args");
-  auto const [batch, positions, vocab] = shape_in(c);
+  // Names of their own: clang 14 captures no structured bindings.
+  shape_of const all = shape_in(c);
+  std::int64_t const rows = all.rows, positions = all.positions;
+  int const vocab = all.vocab;
   bool const is_masked = c.at("mode") == "masked";
   if (!is_masked && c.at("mode") != "uniform") return false;
   int const steps = c.at("num_steps").get<int>();
@@ -168,7 +177,7 @@ bool block_refine_case(json const& c, report& r) {
                         codes const& was, codes const& now, std::vector<double> const& logits) {
     int const requests = is_masked ? 1 : (draws ? 2 : 1);
     codes predicted, transfer, edit;
-    for (std::int64_t i = 0; i < batch * positions; ++i) {
+    for (std::int64_t i = 0; i < rows * positions; ++i) {
       auto row = row_of(logits.data() + i * vocab, vocab, shape);
       row.scan();
       int const drawn = draws ? row.draw(requested(requests * k, i)) : row.likeliest();

@@ -117,7 +117,8 @@ void check_row(std::mt19937& random, int classes, int kind, int excluded, T scal
     return;
   }
   proposal shape{};
-  if (random() % 2 == 0) shape.top_k = 1 + static_cast<int>(random() % (classes + 3u));
+  if (random() % 2 == 0)
+    shape.top_k = 1 + static_cast<int>(random() % (static_cast<unsigned>(classes) + 3u));
   if (random() % 2 == 0) shape.top_p = 0.05 + 0.9 * static_cast<double>(random() % 1000) / 1000.0;
   if (random() % 3 == 0) shape.min_p = static_cast<double>(random() % 101) / 100.0;
   shape.top_p_first = random() % 2 == 0;

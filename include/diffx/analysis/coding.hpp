@@ -255,7 +255,15 @@ std::vector<std::uint8_t> encode_sequences(Exec const& exec, Process const& proc
                        });
 
   std::vector<std::uint8_t> out;
-  detail::put_header(out, {bits, law.classes, law.mask, x.batch, x.first_sample, order, policy});
+  code_header header;
+  header.bits = bits;
+  header.classes = law.classes;
+  header.mask = law.mask;
+  header.batch = x.batch;
+  header.first_sample = x.first_sample;
+  header.order = order;
+  header.policy = policy;
+  detail::put_header(out, header);
   rans_encoder coder(bits);
   for (auto s = symbols.rbegin(); s != symbols.rend(); ++s) coder.push(*s);
   auto const stream = coder.finish();
