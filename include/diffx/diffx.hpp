@@ -3,7 +3,10 @@
 // Every header that needs nothing but a C++20 compiler, for examples and first steps. The library
 // never includes it: name the headers that you use, and compile less.
 
+#include <diffx/analysis/chain_law.hpp>
+#include <diffx/analysis/class_kernel.hpp>
 #include <diffx/analysis/coding.hpp>
+#include <diffx/analysis/float_race.hpp>
 #include <diffx/analysis/importance_weights.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
 #include <diffx/analysis/rans.hpp>
@@ -84,6 +87,7 @@
 #include <diffx/noise/recording.hpp>
 #include <diffx/noise/replayed.hpp>
 #include <diffx/noise/zero.hpp>
+#include <diffx/prediction/concrete_score.hpp>
 #include <diffx/prediction/consistency.hpp>
 #include <diffx/prediction/edm.hpp>
 #include <diffx/prediction/eps.hpp>
@@ -97,11 +101,14 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/discretised_gaussian.hpp>
 #include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
 #include <diffx/process/gaussian.hpp>
 #include <diffx/process/marginal.hpp>
+#include <diffx/process/mask_and_replace.hpp>
 #include <diffx/process/product.hpp>
+#include <diffx/process/rate_matrix.hpp>
 #include <diffx/process/rectified_flow.hpp>
 #include <diffx/process/sphere_bridge.hpp>
 #include <diffx/process/stochastic_interpolant.hpp>
@@ -140,27 +147,34 @@
 #include <diffx/rule/process_and_solver.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
+#include <diffx/rule/solver_and_prediction.hpp>
 #include <diffx/run.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/alpha_bar_table.hpp>
 #include <diffx/schedule/bridge_cosine.hpp>
 #include <diffx/schedule/bridge_geometric.hpp>
 #include <diffx/schedule/bridge_linear.hpp>
+#include <diffx/schedule/class_rates.hpp>
 #include <diffx/schedule/cosine.hpp>
 #include <diffx/schedule/cosine_dsno.hpp>
 #include <diffx/schedule/edm.hpp>
 #include <diffx/schedule/exponential.hpp>
+#include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/jascha.hpp>
 #include <diffx/schedule/jsd.hpp>
 #include <diffx/schedule/laplace.hpp>
 #include <diffx/schedule/linear.hpp>
+#include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
 #include <diffx/schedule/mask_cosine.hpp>
+#include <diffx/schedule/mask_cosine_squared.hpp>
+#include <diffx/schedule/mask_log.hpp>
 #include <diffx/schedule/mask_power.hpp>
 #include <diffx/schedule/mask_sine.hpp>
 #include <diffx/schedule/polynomial.hpp>
 #include <diffx/schedule/quadratic.hpp>
 #include <diffx/schedule/scaled_linear.hpp>
+#include <diffx/schedule/scaled_mask_cosine.hpp>
 #include <diffx/schedule/sigmoid.hpp>
 #include <diffx/schedule/snr_shift.hpp>
 #include <diffx/schedule/ve_geometric.hpp>
@@ -195,6 +209,7 @@
 #include <diffx/solver/er_sde.hpp>
 #include <diffx/solver/euler.hpp>
 #include <diffx/solver/euler_ancestral.hpp>
+#include <diffx/solver/euler_ctmc.hpp>
 #include <diffx/solver/euler_maruyama.hpp>
 #include <diffx/solver/flow_ancestral.hpp>
 #include <diffx/solver/flow_lcm.hpp>
@@ -223,7 +238,9 @@
 #include <diffx/solver/stochastic_flow.hpp>
 #include <diffx/solver/tableau.hpp>
 #include <diffx/solver/tag_generate.hpp>
+#include <diffx/solver/tau_leaping.hpp>
 #include <diffx/solver/tcd.hpp>
+#include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
 #include <diffx/state/sphere.hpp>
 #include <diffx/step.hpp>
