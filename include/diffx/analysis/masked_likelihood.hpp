@@ -113,8 +113,7 @@ struct nelbo_options {
 /// Shapes    x [batch, positions].
 /// Requires  absorbing noise; host memory.
 /// Errors    draws < 1, an odd number of antithetic ones, `given` of another size or without a free
-/// position, a token that is no data:
-///           throws diffx::error.
+///           position, a token that is no data: throws diffx::error.
 template <class Exec, class Process, class Denoiser, class Code>
 likelihood_estimate masked_nelbo(Exec const& exec, Process const& process, Denoiser const& denoiser,
                                  batch_view<Code> x, nelbo_options const& options = {}) {

@@ -20,8 +20,8 @@ inline constexpr role logits = 8;  // with query: the logits are wanted; others 
 /// A network of tokens that can leave out work, since it keeps keys and values.
 ///
 /// | `d.make_store(batch, positions)`    | an empty store for one branch; a copy of it is a fork |
-/// | `d(exec, x, q, roles, store, out)`  | one call: x and roles [batch, positions], out | | |
-/// [batch, positions x classes]                            |
+/// | `d(exec, x, q, roles, store, out)`  | one call: x and roles [batch, positions], out         |
+/// |                                     | [batch, positions x classes]                          |
 ///
 /// Positions are absolute and roles differ from sample to sample, so one contract covers appending
 /// (query | keep at the end), replacing (query | keep anywhere), a prefix (reuse) and scattered

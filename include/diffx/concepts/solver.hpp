@@ -162,9 +162,9 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// |                     | of random words; pure                                                  |
 /// | `S::takes_scores`   | true: it reads a row of log-scores as well, with the member            |
 /// |                     | advance_score(weights, law, now, row, words)                           |
-/// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance | |
-/// | takes a detail::matrix_law as well                                     | | `S::takes_laws` |
-/// false: it reads nothing else, and has no `advance`                     |
+/// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance     |
+/// |                     | takes a detail::matrix_law as well                                     |
+/// | `S::takes_laws`     | false: it reads scores alone, and has no `advance`                     |
 /// | `S::gives_kernels`  | true: it has the reverse kernel, for a guidance that acts on kernels   |
 /// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a        |
 /// |                     | detail::kernel_row of several branches; pure                           |

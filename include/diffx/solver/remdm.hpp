@@ -16,9 +16,9 @@ namespace diffx::solver {
 
 /// How many visible positions a step masks again: a share r of them, each by a coin of its own.
 ///
-/// | `r.share(t, from, to)`      | r before it is held below its limit; t: the grid's own time | |
-/// `r.on(process, level)`      | the level at which the rule stands at a level of the grid       |
-/// | `r.check()`                 | throws if its numbers are out of range |
+/// | `r.share(t, from, to)` | r before it is held below its limit; t: the grid's own time |
+/// | `r.on(process, level)` | the level at which the rule stands at a level of the grid   |
+/// | `r.check()`            | throws if its numbers are out of range                      |
 namespace remask {
 
 /// The largest share that leaves the marginals as they are, min(1, (1 - alpha_s) / alpha_t). At
