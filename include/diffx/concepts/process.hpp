@@ -81,10 +81,9 @@ concept sphere_process = process_policy<P> &&
 /// probabilities: planned on the host, for few classes. Its levels say the time; their alpha and
 /// sigma are what the process calls so.
 ///
-/// | `p.states()`         | K: the classes of the network and, if any, the mask behind them       |
-/// | `p.transition(s, t)` | K x K, row-major: q(x_t = j, given x_s = i), s the cleaner level       |
-/// |                      | (level{} is data)                                                     |
-/// | `p.limit()`          | the law that a run starts from, a detail::limit_law                   |
+/// | `p.states()`         | K: the classes of the network and, if any, the mask       |
+/// | `p.transition(s, t)` | K x K, row-major: x_t = j given x_s = i; level{} is data  |
+/// | `p.limit()`          | the law that a run starts from, a detail::limit_law       |
 template <class P>
 concept matrix_process = process_policy<P> && P::values ==
                          value_kind::categorical&& requires(P const& p, level const& l, double t) {
