@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <doctest/doctest.h>
+#include <limits>
 
 namespace {
 
@@ -28,6 +30,35 @@ TEST_CASE("exp: the value within the stated error, its ends beyond, NaN through"
   }
   CHECK(std::isnan(diffx::detail::exp(std::nanf(""))));
   CHECK(std::isnan(diffx::detail::exp(std::nan(""))));
+}
+
+template <class T, class Word>
+void check_weight(double bound, Word nan_payload) {
+  double worst = 0.0;
+  for (int i = -831000; i <= 0; ++i) {
+    auto const x = static_cast<T>(i * 1e-4);
+    double const exact = std::exp(static_cast<double>(x));
+    double const error = std::abs(static_cast<double>(diffx::detail::exp_weight(x)) / exact - 1.0);
+    worst = std::max(worst, error / (1.0 - static_cast<double>(x)));
+  }
+  CHECK(worst < bound);
+  CHECK(worst > 0.0);
+  CHECK(diffx::detail::exp_weight(T(0)) == T(1));
+  for (T const x : {T(-84), T(-1e30), -std::numeric_limits<T>::infinity()}) {
+    CHECK(diffx::detail::exp_weight(x) == T(0));
+  }
+  // Any NaN, whatever its last digits are: they reach the exponent.
+  for (Word const payload : {Word{0}, Word{1}, Word{0x155}, nan_payload}) {
+    T const nan = diffx::random::detail::from_word<T>(
+        diffx::random::detail::to_word(std::numeric_limits<T>::quiet_NaN()) | payload);
+    CHECK(std::isnan(diffx::detail::exp_weight(nan)));
+    CHECK(std::isnan(diffx::detail::exp_weight(-nan)));
+  }
+}
+
+TEST_CASE("exp_weight: the value within the stated error, 0 far below, NaN through") {
+  check_weight<float>(2e-7, std::uint32_t{0x3fffff});
+  check_weight<double>(1e-15, std::uint64_t{0x7ffffffffffff});
 }
 
 }  // namespace

@@ -69,8 +69,12 @@ class class_row {
       }
       largest_ = sums.top > largest_ ? sums.top : largest_;
     }
+    for (int i = 0; i < tiles; ++i) {
+      T const mass = sum_[i] * exp_weight(top_[i] - largest_);
+      sum_[i] = is_nothing(top_[i]) ? sum_[i] : mass;  // 0, or NaN
+    }
     total_ = 0.0;
-    for (int i = 0; i < tiles; ++i) total_ += mass_of(i);
+    for (int i = 0; i < tiles; ++i) total_ += static_cast<double>(sum_[i]);
     if (!(total_ > 0.0 && total_ - total_ == 0.0)) return false;  // NaN or infinite
     if constexpr (Measure == row_measure::margin) {
       measured_ =
@@ -129,7 +133,7 @@ class class_row {
     int const tiles = (classes + width_ - 1) / width_;
     int chosen = 0;
     for (int i = 0; i < tiles; ++i) {
-      double const mass = mass_of(i);
+      double const mass = static_cast<double>(sum_[i]);
       if (mass > 0.0) chosen = i;
       if (left < mass) break;
       left -= mass;
@@ -140,7 +144,7 @@ class class_row {
     for (int k = likeliest, end = end_of(chosen); k < end; ++k) {
       T const l = logit(k);
       if (is_nothing(l)) continue;
-      left -= static_cast<double>(exp(l - largest_));
+      left -= static_cast<double>(exp_weight(l - largest_));
       if (left < 0.0) return k;
       if (l > top) {
         top = l;
@@ -252,11 +256,6 @@ class class_row {
   DIFFX_HD int end_of(int i) const noexcept {
     return (i + 1) * width_ < classes ? (i + 1) * width_ : classes;
   }
-  DIFFX_HD double mass_of(int i) const noexcept {
-    if (is_nothing(top_[i])) return static_cast<double>(sum_[i]);  // 0, or NaN
-    return static_cast<double>(sum_[i]) * static_cast<double>(exp(top_[i] - largest_));
-  }
-
   DIFFX_HD T logit(int k) const noexcept {
     T const first = source[0][k];
     if (k == excluded || is_nothing(first)) return nothing;
@@ -290,10 +289,10 @@ class class_row {
     total = mass_now;
   }
 
-  /// Raises `s.top` to the largest of groups x lanes logits, and sums exp(l - top). One lane is one
-  /// column, so that compilers turn the columns into a vector.
+  /// Raises `s.top` to the largest of groups x lanes logits w l, w > 0, and sums exp(w l - top).
+  /// One lane is one column, so that compilers turn the columns into a vector.
   template <row_measure Measure>
-  [[gnu::always_inline]] DIFFX_HD static inline void reduce(T (&l)[tile], int groups,
+  [[gnu::always_inline]] DIFFX_HD static inline void reduce(T const* l, T w, int groups,
                                                             chunk_sums& s) noexcept {
     T const before = s.top;
     T column[lanes];
@@ -312,6 +311,8 @@ class class_row {
       }
       T second = s.second, top = before;
       for (int j = 0; j < lanes; ++j) {
+        column[j] *= w;
+        lower[j] *= w;
         T const less = column[j] > top ? top : column[j];
         second = less > second ? less : second;
         second = lower[j] > second ? lower[j] : second;
@@ -325,34 +326,24 @@ class class_row {
           T const other = l[i * lanes + j];
           high = other > high ? other : high;
         }
-        column[j] = high;
+        column[j] = w * high;
       }
     }
     T now = before;
     for (int j = 0; j < lanes; ++j) now = column[j] > now ? column[j] : now;
-    T added = 0, weighted = 0;
-    if constexpr (Measure == row_measure::entropy) {
-      T product[lanes] = {};
-      for (int i = 0; i < groups; ++i) {
-        for (int j = 0; j < lanes; ++j) {
-          T const x = l[i * lanes + j];
-          T const e = exp(x - now) * (x - now);
-          product[j] += x == nothing ? T(0) : e;
-        }
+    T const base = is_nothing(now) ? T(0) : now;  // -inf - -inf is NaN
+    T part[lanes] = {}, product[lanes] = {};
+    for (int i = 0; i < groups; ++i) {
+      for (int j = 0; j < lanes; ++j) {
+        T const x = w * l[i * lanes + j] - base;  // rounded twice, as every logit is
+        T const e = exp_weight(x);
+        part[j] += e;
+        if constexpr (Measure == row_measure::entropy) product[j] += e == T(0) ? e : e * x;
       }
-      for (int j = 0; j < lanes; ++j) weighted += product[j];
     }
-    // Not exp of -inf, which it does not know, but exactly 0; NaN goes through.
-    for (int k = 0; k < groups * lanes; ++k) {
-      T const e = exp(l[k] - now);
-      l[k] = l[k] == nothing ? T(0) : e;
-    }
-    for (int j = 0; j < lanes; ++j) {
-      T part = 0;
-      for (int i = 0; i < groups; ++i) part += l[i * lanes + j];
-      column[j] = part;
-    }
-    for (int j = 0; j < lanes; ++j) added += column[j];
+    T added = 0, weighted = 0;
+    for (int j = 0; j < lanes; ++j) added += part[j];
+    for (int j = 0; j < lanes; ++j) weighted += product[j];
     if (is_nothing(before)) {
       s.sum += added;
       s.weighted += weighted;
@@ -369,8 +360,15 @@ class class_row {
   /// Adds at most `tile` logits to a running maximum and sums relative to it.
   template <row_measure Measure>
   DIFFX_HD void add_chunk(int first, int n, chunk_sums& s) const noexcept {
-    T l[tile];
     T const* const p0 = source[0] + first;
+    bool const excludes = excluded >= first && excluded < first + n;
+    if constexpr (G == 1) {
+      if (n == tile && !excludes && is_nothing(least) && weight[0] > T(0)) {
+        reduce<Measure>(p0, weight[0], tile / lanes, s);
+        return;
+      }
+    }
+    T l[tile];
     for (int k = 0; k < n; ++k) l[k] = weight[0] * p0[k];
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
@@ -384,15 +382,13 @@ class class_row {
       T const floor = least;
       for (int k = 0; k < n; ++k) l[k] = l[k] < floor ? nothing : l[k];
     }
-    if (excluded >= first && excluded < first + n) {
-      l[excluded - first] = nothing;
-    }
+    if (excludes) l[excluded - first] = nothing;
     int const groups = (n + lanes - 1) / lanes;  // short rows stay short
     for (int k = n; k < groups * lanes; ++k) l[k] = nothing;
     if (groups == tile / lanes) {
-      reduce<Measure>(l, tile / lanes, s);  // a bound that the compiler knows
+      reduce<Measure>(l, T(1), tile / lanes, s);  // a bound that the compiler knows
     } else {
-      reduce<Measure>(l, groups, s);
+      reduce<Measure>(l, T(1), groups, s);
     }
   }
 
