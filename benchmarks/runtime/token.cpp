@@ -104,14 +104,13 @@ void draw(benchmark::State& state, Guidance guidance) {
       1);
 }
 
-/// Every position is proposed, drawn at that temperature, with its probability, and the surest one
-/// is committed.
-void decode_step(benchmark::State& state, double temperature) {
+/// Every position is proposed with its probability, and the surest one is committed.
+void decode_step(benchmark::State& state, decode::proposal proposal) {
   step(
       state,
       [&](int classes) {
         solver::decode<decode::probability, decode::per_call> solver;
-        solver.propose.temperature = temperature;
+        solver.propose = proposal;
         return sampler{process::absorbing<>(classes), solver, guidance::none{}};
       },
       2);
@@ -155,12 +154,20 @@ BENCHMARK_CAPTURE(draw, cfg, guidance::cfg{2.0})
     ->Name("token/absorbing-ancestral-cfg/fp32")
     ->Apply(shapes)
     ->UseManualTime();
-BENCHMARK_CAPTURE(decode_step, drawn, 1.0)
+BENCHMARK_CAPTURE(decode_step, drawn, decode::proposal{.temperature = 1.0})
     ->Name("token/absorbing-decode-drawn/fp32")
     ->Apply(shapes)
     ->UseManualTime();
-BENCHMARK_CAPTURE(decode_step, greedy, 0.0)
+BENCHMARK_CAPTURE(decode_step, greedy, decode::proposal{.temperature = 0.0})
     ->Name("token/absorbing-decode-greedy/fp32")
+    ->Apply(shapes)
+    ->UseManualTime();
+BENCHMARK_CAPTURE(decode_step, top_k, decode::proposal{.temperature = 1.0, .top_k = 50})
+    ->Name("token/absorbing-decode-top_k/fp32")
+    ->Apply(shapes)
+    ->UseManualTime();
+BENCHMARK_CAPTURE(decode_step, top_p, decode::proposal{.temperature = 1.0, .top_p = 0.9})
+    ->Name("token/absorbing-decode-top_p/fp32")
     ->Apply(shapes)
     ->UseManualTime();
 BENCHMARK(softmax_and_draw)->Name("token/peer/softmax_and_draw/fp32")->Apply(shapes)->UseRealTime();
