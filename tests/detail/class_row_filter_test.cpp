@@ -212,6 +212,79 @@ TEST_CASE("class_row: filters and measures of long rows") {
   }
 }
 
+/// How many classes of a row a filter keeps, and how many are at least as large as the n-th.
+template <class Filter>
+int kept(std::vector<float> const& l, Filter const& filter) {
+  class_row<float, 1> row;
+  row.source[0] = l.data();
+  row.weight[0] = 1.0f;
+  row.classes = static_cast<int>(l.size());
+  filter(row);
+  int n = 0;
+  for (int k = 0; k < row.classes; ++k) n += row.keeps(k) ? 1 : 0;
+  return n;
+}
+int at_least_the(std::size_t n, std::vector<float> const& l) {
+  auto sorted = l;
+  std::sort(sorted.rbegin(), sorted.rend());
+  return static_cast<int>(std::count_if(l.begin(), l.end(), [&](float v) {
+    return v >= sorted[n - 1] && v > -std::numeric_limits<float>::infinity();
+  }));
+}
+
+TEST_CASE("class_row: filters of rows that no heap holds: ties, masks, huge and tiny ranges") {
+  constexpr std::size_t size = 20000;
+  float const huge = std::numeric_limits<float>::max(),
+              inf = std::numeric_limits<float>::infinity();
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(0.0f, 4.0f);
+  std::vector<std::vector<float>> rows(8, std::vector<float>(size));
+  for (std::size_t i = 0; i < size; ++i) {
+    float const z = normal(random);
+    rows[0][i] = z;
+    rows[1][i] = static_cast<float>(i % 3);              // ties of thousands
+    rows[2][i] = i % 4 == 0 ? z : -huge;                 // masks as some write them
+    rows[3][i] = i % 5 == 0 ? z : -inf;                  // and as others do
+    rows[4][i] = i % 2 == 0 ? huge / 2 : -huge;          // a range of infinity
+    rows[5][i] = static_cast<float>(i % 4000) * 1e-45f;  // a range of nothing
+    rows[6][i] = 1.0f;
+    rows[7][i] = i < 3 ? 30.0f : z * 1e-3f;  // one bin holds nearly all
+  }
+  rows[4][7] = huge;
+  for (auto const& l : rows) {
+    for (int const n : {1, 2, 3, 50, 79, 80, 700, 4500, 19999}) {
+      CAPTURE(&l - rows.data());
+      CAPTURE(n);
+      CHECK(kept(l, [n](auto& row) { row.keep_top_k(n); }) ==
+            at_least_the(static_cast<std::size_t>(n), l));
+    }
+    for (double const p : {1e-6, 0.1, 0.5, 0.9, 0.999}) {
+      // The classes kept have more than p, those above the last of them no more.
+      class_row<float, 1> row;
+      row.source[0] = l.data();
+      row.weight[0] = 1.0f;
+      row.classes = static_cast<int>(size);
+      row.keep_top_p(p);
+      float const top = *std::max_element(l.begin(), l.end());
+      real total = 0, sum = 0, above = 0;
+      float least = top;
+      for (int k = 0; k < row.classes; ++k) {
+        if (row.keeps(k)) least = std::min(least, l[static_cast<std::size_t>(k)]);
+      }
+      for (float const v : l) {
+        real const e = std::exp(static_cast<real>(v) - static_cast<real>(top));
+        total += e;
+        if (v >= least) sum += e;
+        if (v > least) above += e;
+      }
+      CAPTURE(&l - rows.data());
+      CAPTURE(p);
+      CHECK(sum >= (static_cast<real>(p) - 1e-6L) * total);
+      CHECK(above <= (static_cast<real>(p) + 1e-6L) * total);
+    }
+  }
+}
+
 TEST_CASE("class_row: filters see the mixture of two branches") {
   std::vector<double> const a{0.0, 1.0, 2.0, 3.0}, b{3.0, 2.0, 1.0, 0.0};
   class_row<double, 2> row;

@@ -26,9 +26,9 @@ enum class row_measure { none, margin, entropy };
 /// again. No probability is written to memory. Sums within a tile are taken in 16 lanes of T, sums
 /// of tiles in double, always in the same order: a draw does not depend on threads or batch.
 ///
-/// A filter is a least logit that a class must have: keep_top_k() and the like find it in as many
-/// reads as a logit has bytes, and need another scan() then. Classes that tie with the last one
-/// kept are kept.
+/// A filter is a least logit that a class must have: keep_top_k() and the like find it in two
+/// reads, or four where more classes than a small buffer holds are near it, and need another scan()
+/// then. Classes that tie with the last one kept are kept.
 template <class T, int G>
 class class_row {
  public:
@@ -156,58 +156,39 @@ class class_row {
 
   /// Keeps the n likeliest classes.
   DIFFX_HD void keep_top_k(int n) noexcept {
-    if (n >= classes) return;
-    word key = 0;
-    double left = n;
-    for (int shift = bits - 8; shift >= 0; shift -= 8) {
-      double count[256] = {};
-      for_each_under(key, shift, [&](word digit, T) { count[digit] += 1.0; });
-      int digit = 255;
-      while (digit > 0 && count[digit] < left) left -= count[digit--];
-      key = key << 8 | static_cast<word>(digit);
+    if (n >= classes || !scan()) return;
+    T low = lowest;
+    int const tiles = (classes + width_ - 1) / width_;
+    if (tiles >= n) {  // every tile has its top: the n-th of these has n classes from it on
+      T top[max_tiles];
+      for (int i = 0; i < tiles; ++i) top[i] = top_[i];
+      make_heap(top, tiles);
+      for (int i = 1; i < n; ++i) pop_heap(top, tiles - i + 1);
+      low = top[0] > low ? top[0] : low;
     }
-    raise(from_ordered(key));
+    raise(least_with(
+        low, [](T) { return T(1); }, [n](double count) { return count >= n; }));
   }
 
   /// Keeps the likeliest classes that together have at least the share p of the probability: the
   /// class that crosses p is kept, or if `inclusive` is false dropped, but for the likeliest.
   DIFFX_HD void keep_top_p(double p, bool inclusive = true) noexcept {
-    if (!(p < 1.0)) return;
-    T largest = nothing;
-    double total = 0.0;
-    for (int k = 0; k < classes; ++k) largest = logit(k) > largest ? logit(k) : largest;
-    for (int k = 0; k < classes; ++k) total += mass(logit(k), largest);
-    word key = 0;
-    double above = 0.0;  // the mass of what is surely kept
-    for (int shift = bits - 8; shift >= 0; shift -= 8) {
-      double sum[256] = {};
-      for_each_under(key, shift, [&](word digit, T l) { sum[digit] += mass(l, largest); });
-      int digit = 255, last = -1;  // `last`: where rounding leaves less than p in all, the lowest
-      for (; digit >= 0; --digit) {
-        if (sum[digit] > 0.0) last = digit;
-        if (above + sum[digit] > p * total) break;
-        above += sum[digit];
-      }
-      if (digit < 0) {
-        digit = last < 0 ? 0 : last;
-        above -= sum[digit];
-      }
-      key = key << 8 | static_cast<word>(digit);
-    }
-    if (!inclusive) {
-      T const above_it = from_ordered(key + 1);
-      raise(above_it > largest ? largest : above_it);
-    } else {
-      raise(from_ordered(key));
-    }
+    if (!(p < 1.0) || !scan()) return;
+    // What is below has less than 1 - p in all.
+    double const depth = std::log(classes / (1.0 - p)) + 1.0;
+    T const low = static_cast<T>(static_cast<double>(largest_) - depth), top = largest_;
+    double const bound = p * total_;
+    T const crossing = least_with(
+        low > lowest ? low : lowest, [top](T l) { return exp_weight(l - top); },
+        [bound](double sum) { return sum > bound; });
+    T const above_it = from_ordered(to_ordered(crossing) + 1);
+    raise(inclusive ? crossing : above_it < top ? above_it : top);
   }
 
   /// Keeps the classes at least `share` times as likely as the likeliest.
   DIFFX_HD void keep_min_p(double share) noexcept {
-    if (!(share > 0.0)) return;
-    T largest = nothing;
-    for (int k = 0; k < classes; ++k) largest = logit(k) > largest ? logit(k) : largest;
-    raise(static_cast<T>(static_cast<double>(largest) + std::log(share)));
+    if (!(share > 0.0) || !scan()) return;
+    raise(static_cast<T>(static_cast<double>(largest_) + std::log(share)));
   }
 
   /// A class that the filters let through.
@@ -215,6 +196,8 @@ class class_row {
 
  private:
   static constexpr int lanes = 16;
+  static constexpr int bins = 512;
+  static constexpr T lowest = -std::numeric_limits<T>::max();
   static constexpr int bits = static_cast<int>(sizeof(T)) * 8;
   using word = typename random::detail::bits<T>::word;
 
@@ -235,22 +218,121 @@ class class_row {
     return random::detail::from_word<T>((w & sign) != 0 ? w ^ sign : ~w);
   }
 
-  /// Calls f(next byte, logit) for every class whose ordered word begins with the bytes of `key`.
+  /// The largest first, as std::make_heap has it.
+  DIFFX_HD static void sift_down(T* heap, int n, int i) noexcept {
+    T const v = heap[i];
+    for (int child = 2 * i + 1; child < n; child = 2 * i + 1) {
+      if (child + 1 < n && heap[child + 1] > heap[child]) ++child;
+      if (!(heap[child] > v)) break;
+      heap[i] = heap[child];
+      i = child;
+    }
+    heap[i] = v;
+  }
+  DIFFX_HD static void make_heap(T* heap, int n) noexcept {
+    for (int i = n / 2 - 1; i >= 0; --i) sift_down(heap, n, i);
+  }
+  /// Takes the largest of n away.
+  DIFFX_HD static void pop_heap(T* heap, int n) noexcept {
+    heap[0] = heap[n - 1];
+    sift_down(heap, n - 1, 0);
+  }
+
+  /// Logits from `low` to `high` in equal bins, the largest first.
+  struct binning {
+    T low, high, scale;
+
+    DIFFX_HD static binning of(T low, T high) noexcept {
+      T const width = high - low;
+      return {low, high, T(bins) / (width < -lowest ? width : -lowest)};
+    }
+    /// `bins` for a logit outside.
+    DIFFX_HD int operator()(T l) const noexcept {
+      T const place = (high - l) * scale;
+      T const inside = place > T(0) ? place : T(0);  // 0 for 0 times infinity, too
+      int const bin = static_cast<int>(inside < T(bins - 1) ? inside : T(bins - 1));
+      return l >= low && l <= high ? bin : bins;
+    }
+  };
+
+  /// Calls f(logits, bin of each, their number) chunk by chunk.
   template <class F>
-  DIFFX_HD void for_each_under(word key, int shift, F const& f) const noexcept {
-    for (int k = 0; k < classes; ++k) {
-      T const l = logit(k);
-      if (is_nothing(l)) continue;
-      word const w = to_ordered(l);
-      if (shift + 8 < bits && w >> (shift + 8) != key) continue;
-      f(w >> shift & 255, l);
+  DIFFX_HD void for_each_chunk(binning const& bin_of, F const& f) const noexcept {
+    T l[tile];
+    int bin[tile];
+    for (int first = 0; first < classes; first += tile) {
+      int const n = classes - first < tile ? classes - first : tile;
+      load(first, n, l);
+      for (int k = 0; k < n; ++k) bin[k] = bin_of(l[k]);
+      f(l, bin, n);
+    }
+  }
+
+  /// The largest logit l such that the weights of the classes from l on, summed from the likeliest
+  /// down, cross; `low` if all do not. After scan(), whose largest logit is the first. Classes are
+  /// sorted into bins, and those of the crossing bin again, until they fit into a small heap.
+  template <class Weight, class Crosses>
+  DIFFX_HD T least_with(T low, Weight const& weight, Crosses const& crosses) const noexcept {
+    binning range{low, largest_, T(0)};  // one bin
+    int bin = 0;
+    double above = 0.0;  // the weight of what is surely kept
+    for (;;) {
+      T near[max_tiles];
+      int count = 0;
+      for_each_chunk(range, [&](T const* l, int const* bins_of, int n) {
+        int inside = 0;
+        for (int k = 0; k < n; ++k) inside += bins_of[k] == bin ? 1 : 0;
+        if (inside > 0 && count + inside <= max_tiles) {
+          for (int k = 0, at = count; k < n; ++k) {
+            if (bins_of[k] == bin) near[at++] = l[k];
+          }
+        }
+        count += inside;
+      });
+      if (count <= max_tiles) {
+        T last = low;
+        make_heap(near, count);
+        for (; count > 0; --count) {
+          last = near[0];
+          above += static_cast<double>(weight(last));
+          if (crosses(above)) break;
+          pop_heap(near, count);
+        }
+        return last;
+      }
+      if (range.scale > T(0)) {
+        T smallest = range.high, largest = range.low;
+        for_each_chunk(range, [&](T const* l, int const* bins_of, int n) {
+          for (int k = 0; k < n; ++k) {
+            if (bins_of[k] != bin) continue;
+            smallest = l[k] < smallest ? l[k] : smallest;
+            largest = l[k] > largest ? l[k] : largest;
+          }
+        });
+        range = binning{smallest, largest, T(0)};
+      }
+      if (range.low == range.high) return range.low;
+      range = binning::of(range.low, range.high);
+      double sum[bins + 1] = {};
+      for_each_chunk(range, [&](T const* l, int const* bins_of, int n) {
+        T w[tile];
+        for (int k = 0; k < n; ++k) w[k] = weight(l[k]);
+        for (int k = 0; k < n; ++k) sum[bins_of[k]] += static_cast<double>(w[k]);
+      });
+      int last = 0;  // where rounding leaves too little in all, the lowest
+      for (bin = 0; bin < bins; ++bin) {
+        if (sum[bin] > 0.0) last = bin;
+        if (crosses(above + sum[bin])) break;
+        above += sum[bin];
+      }
+      if (bin == bins) {
+        bin = last;
+        above -= sum[bin];
+      }
     }
   }
 
   DIFFX_HD void raise(T to) noexcept { least = to > least ? to : least; }
-  DIFFX_HD static double mass(T l, T largest) noexcept {
-    return is_nothing(l) ? 0.0 : static_cast<double>(exp(l - largest));
-  }
 
   DIFFX_HD static bool is_nothing(T l) noexcept { return l == nothing; }
   DIFFX_HD int end_of(int i) const noexcept {
@@ -357,18 +439,9 @@ class class_row {
     s.top = now;
   }
 
-  /// Adds at most `tile` logits to a running maximum and sums relative to it.
-  template <row_measure Measure>
-  DIFFX_HD void add_chunk(int first, int n, chunk_sums& s) const noexcept {
+  /// Mixes n logits from class `first` on.
+  DIFFX_HD void load(int first, int n, T (&l)[tile]) const noexcept {
     T const* const p0 = source[0] + first;
-    bool const excludes = excluded >= first && excluded < first + n;
-    if constexpr (G == 1) {
-      if (n == tile && !excludes && is_nothing(least) && weight[0] > T(0)) {
-        reduce<Measure>(p0, weight[0], tile / lanes, s);
-        return;
-      }
-    }
-    T l[tile];
     for (int k = 0; k < n; ++k) l[k] = weight[0] * p0[k];
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
@@ -382,7 +455,21 @@ class class_row {
       T const floor = least;
       for (int k = 0; k < n; ++k) l[k] = l[k] < floor ? nothing : l[k];
     }
-    if (excludes) l[excluded - first] = nothing;
+    if (excluded >= first && excluded < first + n) l[excluded - first] = nothing;
+  }
+
+  /// Adds at most `tile` logits to a running maximum and sums relative to it.
+  template <row_measure Measure>
+  DIFFX_HD void add_chunk(int first, int n, chunk_sums& s) const noexcept {
+    if constexpr (G == 1) {
+      bool const excludes = excluded >= first && excluded < first + n;
+      if (n == tile && !excludes && is_nothing(least) && weight[0] > T(0)) {
+        reduce<Measure>(source[0] + first, weight[0], tile / lanes, s);
+        return;
+      }
+    }
+    T l[tile];
+    load(first, n, l);
     int const groups = (n + lanes - 1) / lanes;  // short rows stay short
     for (int k = n; k < groups * lanes; ++k) l[k] = nothing;
     if (groups == tile / lanes) {
