@@ -318,10 +318,10 @@ class run {
   /// How often the solver cut a position's probabilities of jumping, since the run's start: steps
   /// that are too long for it. [batch, positions], where the workspace is.
   template <std::size_t B = 0>
-  batch_view<std::int32_t const> capped() const noexcept
-      requires requires(block_t<B> const& b) { b.capped(); } {
-    return std::get<B>(blocks_).capped();
+  batch_view<std::int32_t const> capped() const noexcept requires requires(block_t<B> const& b) {
+    b.capped();
   }
+  { return std::get<B>(blocks_).capped(); }
 
   /// What the cache of keys and values has cost.
   kv_cost const& kv() const noexcept requires keeps_kv { return kv_.cost(); }

@@ -18,6 +18,6 @@ int main() {
   float x = 0;
   diffx::sampler const s{test::vp_process{}, diffx::solver::ddim{}, diffx::guidance::none{},
                          diffx::cache::none{}, diffx::search::best_of_n{2}};
-  s.sample_best(elsewhere{}, test::wavy{}, test::lambda_grid(2),
-                diffx::batch_view<float>{&x, 1, 1}, [](auto const&, auto const&) {});
+  s.sample_best(elsewhere{}, test::wavy{}, test::lambda_grid(2), diffx::batch_view<float>{&x, 1, 1},
+                [](auto const&, auto const&) {});
 }

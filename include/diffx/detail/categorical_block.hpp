@@ -347,7 +347,7 @@ class categorical_block {
     auto const law = law_of(s);
     using law_type = std::remove_const_t<decltype(law)>;
     class_pass<Code, logit_type, branches, law_type, Prediction, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, law_.classes, {},    {},
+        x_.data, x_.features, x_.first_sample, law_.classes, {},     {},
         {},      law,         s.key,           noise_,       fixed_, capped_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;

@@ -8,9 +8,7 @@ namespace diffx::rule {
 template <class Process, class Search>
 inline constexpr bool start_can_move = true;
 template <class Process, class Search>
-requires requires {
-  requires Search::moves_start;
-}
+requires requires { requires Search::moves_start; }
 inline constexpr bool start_can_move<Process, Search> = gaussian_process<Process>;
 
 template <class Process, class Search>
