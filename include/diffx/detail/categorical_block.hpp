@@ -51,6 +51,24 @@ DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t
 #endif
 }
 
+/// Reports a class that a process has not.
+DIFFX_HD inline void fail_class(std::int64_t code, limit_law const& law, std::int64_t sample,
+                                std::int64_t position) {
+#if defined(__CUDA_ARCH__)
+  static_cast<void>(code);
+  static_cast<void>(law);
+  static_cast<void>(sample);
+  static_cast<void>(position);
+  __trap();
+#else
+  fail("diffx::run: a class of the state = " + text(static_cast<long long>(code)) +
+       ", which is no class of the process at sample " + text(static_cast<long long>(sample)) +
+       ", position " + text(static_cast<long long>(position)) + ", must be in [0, " +
+       text(law.classes) + ")" +
+       (law.mask >= 0 ? ", or the mask " + text(law.mask) : std::string()));
+#endif
+}
+
 /// True for a solver whose steps may be too long: it counts where it holds a probability at 1.
 template <class S>
 inline constexpr bool counts_capped = false;
@@ -219,8 +237,7 @@ struct check_classes_op {
       fail_at("options.fixed keeps the mask, which is no data,", first_sample + sample,
               index - sample * positions, -1);
     } else if (!is_mask && !(code >= 0 && code < law.classes)) {
-      fail_at("the state holds what is no class of the process", first_sample + sample,
-              index - sample * positions, -1);
+      fail_class(code, law, first_sample + sample, index - sample * positions);
     }
   }
 };
