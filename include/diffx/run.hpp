@@ -372,6 +372,10 @@ class run {
                        grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
     if constexpr (!Exec::on_host) detail::check_finite_is_off(options_.check_finite);
+    static_assert(
+        Exec::on_host || !(keeps_kv || detail::watches_state<cache_type>),
+        "diffx: this cache (cache::kv_..., cache::dkv_..., cache::unchanged) looks at the "
+        "state in host memory. Use cache::none with this execution object.");
     if constexpr (keeps_kv) {
       static_assert(blocks == 1, "diffx: a cache of keys and values holds one block of classes.");
       if constexpr (cache_type::exact) {

@@ -6,6 +6,7 @@
 #include <diffx/guidance/d_cbg.hpp>
 #include <diffx/guidance/d_cfg.hpp>
 #include <diffx/prediction/concrete_score.hpp>
+#include <diffx/process/marginal.hpp>
 #include <diffx/process/uniform.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
@@ -16,6 +17,7 @@
 #include <diffx/solver/tweedie.hpp>
 
 #include "support/decoding.hpp"
+#include "support/elsewhere.hpp"
 #include "support/message.hpp"
 #include <cmath>
 #include <cstddef>
@@ -226,6 +228,28 @@ TEST_CASE("decode: a text that has ended is left alone while others go on") {
       [&](auto const&) { CHECK(std::count(x.begin(), x.begin() + positions, end) == positions); });
   CHECK(std::count(x.begin() + positions, x.end(), 1) == positions);
   CHECK(r.nfe == positions);
+}
+
+TEST_CASE("a limit law that is a table is refused where the host does not reach the memory") {
+  codes x(2, 0);
+  process::marginal<> const p({0.5, 0.3, 0.2});
+  auto const message = message_of([&] {
+    sampler{p, solver::ancestral{}}.sample(
+        test::elsewhere{}, flawed<prediction::x0_posterior<double>>{{}, 0.25},
+        grid::uniform_t(p, 3), batch_view<std::int32_t>{x.data(), 1, 2});
+  });
+  CHECK(contains(message, "tables in host memory"));
+  CHECK(contains(message, "use process::uniform or process::absorbing"));
+  // Counts on a device are not read there.
+  process::uniform<> const flat(classes, floor_eps);
+  auto const run = [&](auto const& exec) {
+    return sampler{flat, solver::euler_ctmc{}}
+        .sample(exec, flawed<prediction::x0_posterior<double>>{{}, 0.25}, grid::uniform_t(flat, 3),
+                batch_view<std::int32_t>{x.data(), 1, 2})
+        .capped;
+  };
+  CHECK(run(test::elsewhere{}) == -1);
+  CHECK(run(exec::host{}) >= 0);
 }
 
 TEST_CASE("a prompt of another shape than the text is refused") {

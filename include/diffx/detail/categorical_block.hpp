@@ -445,7 +445,12 @@ class categorical_block {
  protected:
   template <class Exec>
   void require_reachable() const {
-    if (Exec::on_host || (law_.cumulative == nullptr && !matrix_process<Process>)) return;
+    static_assert(Exec::on_host || !matrix_process<Process>,
+                  "diffx: the matrices of this process (process::discretised_gaussian, "
+                  "process::mask_and_replace, process::rate_matrix) are in host memory. Use "
+                  "exec::host or exec::threads with it, or process::uniform or process::absorbing "
+                  "on a device.");
+    if (Exec::on_host || law_.cumulative == nullptr) return;
     fail(
         "diffx::run: the laws of this process are tables in host memory, which a device does not "
         "reach; use process::uniform or process::absorbing there");
