@@ -56,7 +56,7 @@ struct flawed {
   void operator()(Exec const&, batch_view<Code const> x, query const& q,
                   batch_view<double> out) const {
     std::fill_n(out.data, out.size(), 0.25);
-    if (q.step != 2 || q.branch != branch) return;
+    if (q.step != 2 || q.branch != branch || x.batch < 3) return;
     double* const row = out.row(2) + (x.features - 1) * classes;
     std::fill_n(row, bad == -infinity ? classes : 1, bad);
   }
