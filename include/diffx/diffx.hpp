@@ -144,6 +144,7 @@
 #include <diffx/rule/process_and_cache.hpp>
 #include <diffx/rule/process_and_guidance.hpp>
 #include <diffx/rule/process_and_prediction.hpp>
+#include <diffx/rule/process_and_search.hpp>
 #include <diffx/rule/process_and_solver.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>

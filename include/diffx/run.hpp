@@ -68,6 +68,10 @@ struct result {
   int evaluations = 0;
   int nfe = 0;
   bool stopped = false;
+  // How often a position's probabilities of jumping added up to more than 1 and were cut, which
+  // makes the law another one: the steps are too long (solver::euler_ctmc). -1: the counts are on a
+  // device, in run.capped().
+  std::int64_t capped = 0;
 };
 
 /// The observer of a run that nobody watches.
@@ -212,21 +216,26 @@ class run {
       advance();
       stopped = asks_to_stop(observer, status());
     }
-    return {step_ - first_, evaluations_, nfe_, stopped && !done()};
+    return {step_ - first_, evaluations_, nfe_, stopped && !done(),
+            all_capped(std::make_index_sequence<blocks>{})};
   }
   result finish() { return finish(no_observer{}); }
 
   /// Asks the pass for the x0 estimate of every evaluation, as a preview; costs one more write.
   template <std::size_t B = 0>
   void preview_into(value_t<B>* buffer) noexcept {
+    static_assert(detail::part_t<B, process_type>::values != value_kind::categorical,
+                  "diffx: preview_into shows the x0 estimate of a block of numbers; a block of "
+                  "classes has a law of x0 and no estimate. Show run.state(), or read the logits "
+                  "in the denoiser.");
     std::get<B>(previews_) = buffer;
   }
 
   /// Puts noise back and stands again before step `index`, as q(x_index | x_now) says. `draw` names
   /// the variate and the noise of the steps after it, so each call of a run needs its own.
   void renoise(int index, int draw) {
-    detail::require(draw >= 1 && draw <= noise::max_draw, "diffx::run::renoise", "draw", draw,
-                    "in [1, 2^12 - 1]: 0 is the prior's");
+    detail::require(draw >= 1 && draw < noise::max_draw, "diffx::run::renoise", "draw", draw,
+                    "in [1, 2^12 - 2]: 0 is the prior's, 2^12 - 1 the decoding order's");
     detail::require(index >= first_ && index <= step_, "diffx::run::renoise", "index", index,
                     "between the run's first step and its position " + detail::text(step_));
     renoise_all(index, draw, std::make_index_sequence<blocks>{});
@@ -306,6 +315,14 @@ class run {
     }
   }
 
+  /// How often the solver cut a position's probabilities of jumping, since the run's start: steps
+  /// that are too long for it. [batch, positions], where the workspace is.
+  template <std::size_t B = 0>
+  batch_view<std::int32_t const> capped() const noexcept requires requires(block_t<B> const& b) {
+    b.capped();
+  }
+  { return std::get<B>(blocks_).capped(); }
+
   /// What the cache of keys and values has cost.
   kv_cost const& kv() const noexcept requires keeps_kv { return kv_.cost(); }
   /// The step in which the stored key and value of every position were computed; -1: there are
@@ -355,6 +372,10 @@ class run {
                        grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
     if constexpr (!Exec::on_host) detail::check_finite_is_off(options_.check_finite);
+    static_assert(
+        Exec::on_host || !(keeps_kv || detail::watches_state<cache_type>),
+        "diffx: this cache (cache::kv_..., cache::dkv_..., cache::unchanged) looks at the "
+        "state in host memory. Use cache::none with this execution object.");
     if constexpr (keeps_kv) {
       static_assert(blocks == 1, "diffx: a cache of keys and values holds one block of classes.");
       if constexpr (cache_type::exact) {
@@ -620,6 +641,20 @@ class run {
                   preview);
     };
     (one(std::get<B>(blocks_), plan_of<B>(), std::get<B>(previews_)), ...);
+  }
+
+  template <std::size_t... B>
+  std::int64_t all_capped(std::index_sequence<B...>) const noexcept {
+    std::int64_t sum = 0;
+    auto const one = [&](auto const& block) {
+      if constexpr (requires { block.capped(); }) {
+        auto const counts = block.capped();
+        for (std::int64_t i = 0; Exec::on_host && i < counts.size(); ++i) sum += counts.data[i];
+        if (!Exec::on_host) sum = -1;
+      }
+    };
+    (one(std::get<B>(blocks_)), ...);
+    return sum;
   }
 
   void follow_lineage() {

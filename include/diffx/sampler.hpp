@@ -15,6 +15,7 @@
 #include <diffx/rule/process_and_cache.hpp>
 #include <diffx/rule/process_and_guidance.hpp>
 #include <diffx/rule/process_and_prediction.hpp>
+#include <diffx/rule/process_and_search.hpp>
 #include <diffx/rule/process_and_solver.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
@@ -35,13 +36,14 @@ namespace detail {
 
 // Rules are completed here, so that a composition that makes no sense fails where it is named, with
 // one error. Policies of several blocks are asked part by part.
-template <class Process, class Solver, class Guidance, class Cache, class Blocks>
+template <class Process, class Solver, class Guidance, class Cache, class Search, class Blocks>
 struct rules;
-template <class Process, class Solver, class Guidance, class Cache, std::size_t... B>
-struct rules<Process, Solver, Guidance, Cache, std::index_sequence<B...>> {
+template <class Process, class Solver, class Guidance, class Cache, class Search, std::size_t... B>
+struct rules<Process, Solver, Guidance, Cache, Search, std::index_sequence<B...>> {
   static_assert(((sizeof(rule::process_and_solver_must_fit<part_t<B, Process>, part_t<B, Solver>>) +
                   sizeof(rule::process_and_guidance_must_fit<part_t<B, Process>, Guidance>) +
                   sizeof(rule::process_and_cache_must_fit<part_t<B, Process>, Cache>) +
+                  sizeof(rule::process_and_search_must_fit<part_t<B, Process>, Search>) +
                   sizeof(rule::solver_and_guidance_must_fit<part_t<B, Solver>, Guidance>)) +
                  ... + sizeof(rule::solver_and_cache_must_fit<part_t<0, Solver>, Cache>)) > 0);
 };
@@ -66,7 +68,7 @@ struct sampler {
   using search_type = Search;
   static constexpr std::size_t blocks = detail::part_count<Process>;
   using rules_type =
-      detail::rules<Process, Solver, Guidance, Cache, std::make_index_sequence<blocks>>;
+      detail::rules<Process, Solver, Guidance, Cache, Search, std::make_index_sequence<blocks>>;
   static_assert(sizeof(rules_type) > 0);
 
   Process process{};
@@ -136,6 +138,10 @@ struct sampler {
   auto sample_best(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
                    batch_view<T> x, Verifier const& verifier,
                    options<Noise> const& opts = {}) const {
+    static_assert(Exec::on_host,
+                  "diffx: a search strategy compares samples in host memory, which this execution "
+                  "object does not reach. Search with exec::host or exec::threads, or start the "
+                  "candidates' runs with noise.fork(k) and compare them yourself.");
     return search.run(*this, exec, denoiser, grid, x, verifier, opts);
   }
 

@@ -328,6 +328,30 @@ TEST_CASE("bad arguments are refused before the first call, with name, value and
   CHECK(calls == 0);
 }
 
+TEST_CASE("noise that is put back has draws of its own") {
+  auto const s = sampler{test::vp_process{}, solver::ddim{}};
+  auto const grid = test::lambda_grid(4);
+  test::wavy const network;
+  exec::host const host;
+  std::vector<float> x(6);
+  batch_view<float> const v{x.data(), 2, 3};
+  detail::workspace const memory(s.workspace_size(host, network, v));
+  auto run = s.start(host, network, grid, v, memory.span());
+  run.advance();
+  auto const message = [&](int index, int draw) {
+    return message_of([&] { run.renoise(index, draw); });
+  };
+  // 0 is the prior's own, and the last one says in which order texts are decoded.
+  for (int const draw : {-1, 0, noise::max_draw, noise::max_draw + 1}) {
+    CHECK(contains(message(0, draw), "diffx::run::renoise: draw = " + std::to_string(draw) +
+                                         ", must be in [1, 2^12 - 2]"));
+    CHECK(run.step() == 1);
+  }
+  CHECK(contains(message(2, 1), "index = 2"));
+  CHECK(contains(message(-1, 1), "index = -1"));
+  CHECK(message(0, noise::max_draw - 1) == "nothing was thrown");
+}
+
 /// A user's guidance with a mistake: from step 2 on it asks for no branch.
 struct silent_guidance : guidance::none {
   void weights(step const& s, std::span<double> w) const { w[0] = s.index < 2 ? 1.0 : 0.0; }

@@ -1,9 +1,6 @@
 // Blocks of classes on the device: the passes compile and link; where there is a device, its draws
 // are compared with the host's.
 
-#include <diffx/exec/cuda.cuh>
-#include <diffx/exec/host.hpp>
-#include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/d_cbg.hpp>
 #include <diffx/guidance/d_cfg.hpp>
@@ -11,87 +8,14 @@
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/uniform.hpp>
-#include <diffx/sampler.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/decode.hpp>
 
-#include <cuda_runtime_api.h>
-
-#include <cmath>
-#include <cstdint>
+#include "class_tables.cuh"
 #include <doctest/doctest.h>
-#include <span>
-#include <vector>
 
-namespace {
-
-/// Logits from the class, the position and the branch, wherever the executor works.
-template <class Prediction>
-struct table {
-  static constexpr int branches = 2;
-  Prediction prediction{};
-  int width;
-
-  struct op {
-    std::int32_t const* x;
-    float* out;
-    int width;
-    float shift;
-    DIFFX_HD void operator()(std::int64_t i) const {
-      std::int64_t const position = i / width, v = i - position * width;
-      std::int64_t const mixed = (x[position] * 7 + v * 5 + position * 3) % 13;
-      out[i] = 0.3f * static_cast<float>(mixed) + shift * static_cast<float>(v);
-    }
-  };
-
-  template <class Exec>
-  void operator()(Exec const& exec, diffx::batch_view<std::int32_t const> x, diffx::query const& q,
-                  diffx::batch_view<float> out) const {
-    exec.for_each_sample(out.size(),
-                         op{x.data, out.data, width, 0.01f * static_cast<float>(q.branch)});
-  }
-};
-
-/// The same numbers as log-ratios in the second branch.
-template <class Prediction>
-struct table_of_ratios : table<Prediction> {
-  static constexpr bool log_ratios = true;
-};
-
-void ok(cudaError_t status) { REQUIRE(status == cudaSuccess); }
-
-template <class Prediction, template <class> class Network = table, class Sampler>
-void compare(Sampler const& s, int width) {
-  constexpr std::int64_t batch = 64, positions = 33;
-  auto const grid = diffx::grid::uniform_t(s.process, 6);
-  Network<Prediction> network;
-  network.width = width;
-  std::vector<std::int32_t> host(batch * positions), back(batch * positions);
-  s.sample(diffx::exec::host{}, network, grid,
-           diffx::batch_view<std::int32_t>{host.data(), batch, positions, 0});
-  diffx::exec::cuda exec{};
-  ok(cudaStreamCreate(&exec.stream));
-  std::int32_t* x = nullptr;
-  ok(cudaMalloc(reinterpret_cast<void**>(&x), back.size() * sizeof(std::int32_t)));
-  diffx::batch_view<std::int32_t> const view{x, batch, positions, 0};
-  auto const size = static_cast<std::size_t>(s.workspace_size(exec, network, view));
-  void* memory = nullptr;
-  ok(cudaMalloc(&memory, size));
-  auto run = s.start(exec, network, grid, view, std::span(static_cast<std::byte*>(memory), size));
-  run.finish();
-  exec.wait();
-  ok(cudaMemcpy(back.data(), x, back.size() * sizeof(std::int32_t), cudaMemcpyDeviceToHost));
-  std::int64_t differ = 0;
-  for (std::size_t i = 0; i < back.size(); ++i) differ += host[i] != back[i] ? 1 : 0;
-  // Equal words; a host build without fused multiply-add may round a border to the other side, and
-  // a class that differs changes what the network says of its position afterwards.
-  CHECK(differ <= static_cast<std::int64_t>(back.size()) / 500);
-  ok(cudaFree(x));
-  ok(cudaFree(memory));
-  ok(cudaStreamDestroy(exec.stream));
-}
-
-}  // namespace
+using test::compare;
+using test::table_of_ratios;
 
 TEST_CASE("host and device draw the same classes") {
   using diffx::prediction::x0_cavity;

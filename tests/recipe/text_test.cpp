@@ -4,11 +4,14 @@
 #include <diffx/cache/kv.hpp>
 #include <diffx/denoiser/drops_prompt.hpp>
 #include <diffx/denoiser/eigen/transformer.hpp>
+#include <diffx/denoiser/energy_resampled.hpp>
+#include <diffx/denoiser/residual_energy.hpp>
 #include <diffx/denoiser/shifted.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/ardm.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/prediction/concrete_score.hpp>
 #include <diffx/recipe/ardm.hpp>
 #include <diffx/recipe/bd3lm.hpp>
 #include <diffx/recipe/cdlm.hpp>
@@ -16,14 +19,17 @@
 #include <diffx/recipe/dkv_cache.hpp>
 #include <diffx/recipe/dream.hpp>
 #include <diffx/recipe/e2d2.hpp>
+#include <diffx/recipe/edlm.hpp>
 #include <diffx/recipe/fast_dllm.hpp>
 #include <diffx/recipe/llada.hpp>
 #include <diffx/recipe/mdlm.hpp>
+#include <diffx/recipe/sedd.hpp>
 #include <diffx/recipe/seed_diffusion.hpp>
 #include <diffx/recipe/sfdlm.hpp>
 #include <diffx/recipe/trado.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <vector>
@@ -165,4 +171,50 @@ TEST_CASE("text of replaced tokens keeps what is given") {
                                      eigen::random_weights(4));
   process::uniform<> const letters(classes);
   write(recipe::sfdlm(letters), net, grid::uniform_t(letters, 6));
+}
+
+namespace {
+
+/// A table of pairs in the place of an autoregressive model: log p(token | the one before).
+struct pair_model {
+  template <class Exec>
+  void operator()(Exec const&, batch_view<std::uint8_t const> x0, batch_view<double> out) const {
+    for (std::int64_t r = 0; r < x0.batch; ++r) {
+      for (std::int64_t l = 1; l < x0.features; ++l) {
+        out.row(r)[l] =
+            x0.row(r)[l] == (x0.row(r)[l - 1] + 1) % classes ? std::log(0.9) : std::log(0.1 / 10);
+      }
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a text of whole candidates keeps its prompt and follows its energy") {
+  auto const net = network_of(0);
+  denoiser::energy_resampled const d(masks, net, denoiser::residual_energy{pair_model{}},
+                                     denoiser::resampling{.candidates = 64, .noise = {5}});
+  auto const grid = grid::uniform_t(masks, 6);
+  auto const s = recipe::edlm(masks);
+  auto const pairs = [](written const& w) {
+    int n = 0;
+    for (std::size_t i = 1; i < w.text.size(); ++i) {
+      n += i % length >= prompt && w.text[i] == (w.text[i - 1] + 1) % classes ? 1 : 0;
+    }
+    return n;
+  };
+  auto const plain = write(s, net, grid, 8), chosen = write(s, d, grid, 8);
+  CHECK_FALSE(has_mask(plain));
+  CHECK_FALSE(has_mask(chosen));
+  CHECK(chosen.run.evaluations == 6);
+  CHECK(pairs(chosen) > pairs(plain));
+}
+
+TEST_CASE("texts of a network of scores, under masks and replaced tokens") {
+  eigen::transformer_of<prediction::concrete_score<float>, false> const net(
+      {.classes = classes, .width = 8, .heads = 2, .layers = 1}, eigen::random_weights(6));
+  process::absorbing<> const some_left(classes, 0, schedule::log_linear{1e-3});
+  CHECK_FALSE(has_mask(write(recipe::sedd(some_left), net, grid::uniform_t(some_left, 8))));
+  process::uniform<> const letters(classes, schedule::log_linear{1e-3});
+  write(recipe::sedd(letters), net, grid::uniform_t(letters, 8));
 }

@@ -1,9 +1,12 @@
 // The search over independent candidates, against the runs that it makes.
 
+#include <diffx/cache/kv.hpp>
 #include <diffx/search/best_of_n.hpp>
+#include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/ddim.hpp>
 
 #include "../support/compositions.hpp"
+#include "../support/decoding.hpp"
 #include "../support/message.hpp"
 #include "../support/verifiers.hpp"
 #include <doctest/doctest.h>
@@ -151,6 +154,65 @@ TEST_CASE("every candidate of an edit starts from the caller's data") {
       }
     }
   }
+}
+
+/// The search over texts of 4 rows with a prompt, against the runs that it makes.
+template <class Solver, class Cache>
+void check_texts(Solver const& solver, Cache const& cache) {
+  constexpr std::int64_t length = 6;
+  constexpr int n = 5, classes = 5;
+  process::absorbing<> const masks(classes);
+  test::fixed_network const network{{}, classes, test::mixed_logits(length, classes)};
+  auto const grid = grid::uniform_t(masks, 8);
+  test::codes begun(rows * length, 1);
+  std::vector<std::uint8_t> fixed(begun.size(), 0);
+  for (std::size_t i = 0; i < begun.size(); ++i) fixed[i] = i % length < i / length ? 1 : 0;
+  auto const view = [](test::codes& x) { return batch_view<std::int32_t>{x.data(), rows, length}; };
+  auto const score = [](std::int32_t const* row) {
+    return static_cast<double>(row[5] * 3 - row[4] + row[0] * row[1]);
+  };
+  auto o = with_seed(3);
+  o.fixed = fixed.data();
+  auto x = begun;
+  auto const found =
+      sampler{masks, solver, guidance::none{}, cache, search::best_of_n{n}}.sample_best(
+          exec::host{}, network, grid, view(x),
+          [&](batch_view<std::int32_t const> b, std::span<double> s) {
+            for (std::int64_t i = 0; i < b.batch; ++i) {
+              s[static_cast<std::size_t>(i)] = score(b.row(i));
+            }
+          },
+          o);
+  CHECK(found.runs == n);
+  std::vector<double> best(rows, -HUGE_VAL);
+  test::codes want = begun;
+  for (std::uint64_t k = 0; k < n; ++k) {
+    auto mine = o;
+    if (k > 0) mine.noise = o.noise.fork(k);
+    auto y = begun;
+    sampler{masks, solver, guidance::none{}, cache}.sample(exec::host{}, network, grid, view(y),
+                                                           mine);
+    for (std::size_t i = 0; i < rows; ++i) {
+      double const s = score(y.data() + i * length);
+      CHECK(found.scores[k * rows + i] == s);
+      if (s <= best[i]) continue;
+      best[i] = s;
+      std::copy_n(y.begin() + static_cast<long>(i * length), length,
+                  want.begin() + static_cast<long>(i * length));
+    }
+  }
+  CHECK(x == want);
+  CHECK(found.best == best);
+  CHECK(std::count(x.begin(), x.end(), classes) == 0);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (fixed[i] == 1) CHECK(x[i] == 1);
+  }
+}
+
+TEST_CASE("the best of n texts, by a verifier that reads the tokens") {
+  check_texts(solver::ancestral{}, cache::none{});
+  check_texts(test::decoder<decode::probability>(decode::per_call{1}, 3), cache::none{});
+  check_texts(test::decoder<decode::probability>(decode::per_call{1}, 3), cache::kv_prefix{});
 }
 
 TEST_CASE("no candidates and scores that are no numbers are refused") {

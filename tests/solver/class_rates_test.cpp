@@ -182,10 +182,18 @@ int draw(double const (&w)[4], limit_law const& law, int now, std::span<double c
   row.excluded = law.mask;
   auto const a = words_of(coin), b = words_of(u);
   auto const words = [&](int) { return random::words4{{a[0], a[1], b[0], b[1]}}; };
-  if constexpr (scores_classes<Prediction>) {
-    return Solver::advance_score(w, law, now, row, words);
+  auto const with = [&](auto&... count) {
+    if constexpr (scores_classes<Prediction>) {
+      return Solver::advance_score(w, law, now, row, words, count...);
+    } else {
+      return Solver::template advance<Prediction::is_cavity>(w, law, now, row, words, count...);
+    }
+  };
+  if constexpr (detail::counts_capped<Solver>) {
+    std::int32_t capped = 0;
+    return with(capped);
   } else {
-    return Solver::template advance<Prediction::is_cavity>(w, law, now, row, words);
+    return with();
   }
 }
 
@@ -552,6 +560,63 @@ TEST_CASE("rates: what the solvers refuse") {
   sampler const s{process::absorbing<>(3, 3, floor_eps), solver::tau_leaping{several_jumps::add}};
   CHECK_THROWS_WITH_AS(s.sample(exec::host{}, network, grid::uniform_t(s.process, 3), v),
                        doctest::Contains("a mask is no number"), error);
+}
+
+TEST_CASE("euler: steps that are too long are counted, position by position") {
+  // Every score of position p is size[p]: the probabilities of leaving add up to h 2 / 3 size.
+  constexpr std::int64_t n = 5;
+  std::vector<double> const size{0.1, 2.0, 30.0};
+  auto const network =
+      denoiser::predicts<score>([&](auto const&, auto x, query const&, batch_view<double> out) {
+        for (std::int64_t i = 0; i < out.size(); ++i) {
+          out.data[i] = std::log(size[static_cast<std::size_t>(i / 3 % x.features)]);
+        }
+      });
+  sampler const s{process::uniform<>(3, floor_eps), solver::euler_ctmc{}};
+  auto const g = grid::uniform_t(s.process, 6);
+  weights steps(3, 0.0);  // how many are too long
+  for (int i = 0; i < g.steps(); ++i) {
+    double const h = std::log(g[i + 1].alpha / g[i].alpha);
+    for (std::size_t p = 0; p < 3; ++p) steps[p] += h * 2.0 / 3.0 * size[p] > 1.0 ? 1.0 : 0.0;
+  }
+  CHECK(steps[0] < steps[1]);
+  CHECK(steps[1] < steps[2]);
+  std::vector<std::uint8_t> fixed(n * length, 0);
+  fixed[2] = 1;
+  options<> o{noise::counted{6}, start::given};
+  o.fixed = fixed.data();
+  codes x(n * length, 1), y(x.size(), 2), z(x.size(), 0);
+  batch_view<std::int32_t> const v{x.data(), n, length}, w{y.data(), n, length},
+      u{z.data(), n, length};
+  exec::threads const pool{2};
+  detail::workspace const a(s.workspace_size(pool, network, v)),
+      b(s.workspace_size(pool, network, w)), c(s.workspace_size(pool, network, u));
+  auto run = s.start(pool, network, g, v, a.span(), o);
+  run.advance();
+  run.advance();
+  auto resumed = s.start(pool, network, g, w, b.span(), o);
+  resumed.resume(run.checkpoint());
+  auto fork = run.fork(1, std::tuple{u}, c.span());
+  auto const check = [&](auto& r) {
+    auto const end = r.finish();
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < n * length; ++i) {
+      double const want = i == 2 ? 0.0 : steps[static_cast<std::size_t>(i % length)];
+      CHECK(r.capped().data[i] == want);
+      sum += want;
+    }
+    CHECK(static_cast<double>(end.capped) == sum);
+  };
+  check(run);
+  check(resumed);
+  check(fork);
+  CHECK(x == y);
+  CHECK(x != z);
+  // A finer grid has none, and neither has a solver without such steps.
+  options<> plain{noise::counted{6}};
+  plain.first_step = 100;
+  CHECK(s.sample(pool, network, grid::uniform_t(s.process, 400), v, plain).capped == 0);
+  CHECK(sampler{s.process, solver::tau_leaping{}}.sample(pool, network, g, v).capped == 0);
 }
 
 TEST_CASE("rates: the same bits for any split and any number of threads") {

@@ -11,6 +11,7 @@ struct search_tag {};
 ///
 /// | `S::batched`     | runs alive per kept sample; 1 for none                                   |
 /// | `S::verifies`    | true if it needs a verifier: callable (batch_view<T const>, span<double>) |
+/// | `S::moves_start` | true if it moves about in a normal start noise                           |
 template <class S>
 concept search_policy = std::same_as<typename S::kind, search_tag> && requires {
   { S::name } -> std::convertible_to<std::string_view>;

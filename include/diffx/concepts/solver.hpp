@@ -162,6 +162,8 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// |                     | of random words; pure                                                  |
 /// | `S::takes_scores`   | true: it reads a row of log-scores as well, with the member            |
 /// |                     | advance_score(weights, law, now, row, words)                           |
+/// | `S::counts_capped`  | true: its steps may be too long for the rates; both members take one |
+/// |                     | more argument, a std::int32_t& that they raise where one was           |
 /// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance     |
 /// |                     | takes a detail::matrix_law as well                                     |
 /// | `S::takes_laws`     | false: it reads scores alone, and has no `advance`                     |

@@ -77,6 +77,9 @@ class exact_ratios {
   template <class Exec, class Code, class T>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
                   batch_view<T> out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::exact_ratios works on host memory. Use exec::host or exec::threads.");
     auto const law = process_->limit();
     std::vector<Code> sequences;
     std::vector<std::int64_t> samples;
@@ -161,6 +164,9 @@ class gradient_ratios {
   template <class Exec, class Code, class T>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
                   batch_view<T> out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::gradient_ratios works on host memory. Use exec::host or exec::threads.");
     auto const law = process_->limit();
     std::int64_t const states = law.classes + (law.mask == law.classes ? 1 : 0);
     std::vector<T> g(static_cast<std::size_t>(x.size() * states));

@@ -37,6 +37,9 @@ class drops_prompt {
 
   template <class Exec, class Out>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q, Out out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::drops_prompt works on host memory. Use exec::host or exec::threads.");
     query inner = q;
     inner.branch = 0;
     if (q.branch == 0) return network_(exec, x, inner, out);

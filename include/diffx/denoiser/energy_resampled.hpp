@@ -98,6 +98,9 @@ class energy_resampled {
   template <class Exec, class Code>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
                   batch_view<logit> out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::energy_resampled works on host memory. Use exec::host or exec::threads.");
     inner_(exec, x, q, out);
     if (!(q.at.t >= how_.t_low && q.at.t <= how_.t_high)) return;
     auto const k = static_cast<std::int64_t>(how_.candidates);

@@ -58,6 +58,9 @@ requires(categorical_process<Process> || matrix_process<Process>)  //
   template <class Exec, class Code>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
                   batch_view<logit> out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::joint_table works on host memory. Use exec::host or exec::threads.");
     constexpr auto where = "diffx::denoiser::joint_table";
     std::int64_t const width = process_->limit().classes;
     detail::require(x.features == positions_, where, "positions of the state",

@@ -36,6 +36,9 @@ struct residual_energy {
   template <class Exec, class Code>
   void operator()(Exec const& exec, batch_view<Code const> x0, batch_view<Code const> x_t,
                   query const&, std::span<double const> log_p, std::span<double> out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::residual_energy works on host memory. Use exec::host or exec::threads.");
     std::vector<double> terms(static_cast<std::size_t>(x0.size()));
     log_p_ar(exec, x0, batch_view<double>{terms.data(), x0.batch, x0.features, x0.first_sample});
     std::int64_t const candidates = x_t.batch > 0 ? x0.batch / x_t.batch : 0;

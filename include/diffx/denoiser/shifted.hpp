@@ -41,6 +41,9 @@ class shifted {
   template <class Exec, class Code>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
                   batch_view<logit> out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::shifted works on host memory. Use exec::host or exec::threads.");
     network_(exec, x, q, out);
     auto const classes = out.features / x.features;
     exec.for_each_sample(x.batch, [&](std::int64_t i) {

@@ -51,6 +51,31 @@ DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t
 #endif
 }
 
+/// Reports a class that a process has not.
+DIFFX_HD inline void fail_class(std::int64_t code, limit_law const& law, std::int64_t sample,
+                                std::int64_t position) {
+#if defined(__CUDA_ARCH__)
+  static_cast<void>(code);
+  static_cast<void>(law);
+  static_cast<void>(sample);
+  static_cast<void>(position);
+  __trap();
+#else
+  fail("diffx::run: a class of the state = " + text(static_cast<long long>(code)) +
+       ", which is no class of the process at sample " + text(static_cast<long long>(sample)) +
+       ", position " + text(static_cast<long long>(position)) + ", must be in [0, " +
+       text(law.classes) + ")" +
+       (law.mask >= 0 ? ", or the mask " + text(law.mask) : std::string()));
+#endif
+}
+
+/// True for a solver whose steps may be too long: it counts where it holds a probability at 1.
+template <class S>
+inline constexpr bool counts_capped = false;
+template <class S>
+requires requires { S::counts_capped; }
+inline constexpr bool counts_capped<S> = S::counts_capped;
+
 /// The one pass that follows an evaluation of a block of classes: every position by itself.
 template <class Code, class T, int G, class Law, class Prediction, class Solver, class Noise>
 struct class_pass {
@@ -64,6 +89,7 @@ struct class_pass {
   noise::key key;
   Noise noise;
   std::uint8_t const* fixed;  // null, or 1 where the class stays
+  std::int32_t* capped;       // of every position, where the solver counts
 
   DIFFX_HD void operator()(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
@@ -75,8 +101,7 @@ struct class_pass {
     }
     row.classes = width;
     row.excluded = law.mask;
-    int const next =
-        drawn(static_cast<int>(state[index]), row, {&noise, key, first_sample + sample, position});
+    int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
     if (next < 0) {
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
               position, key.step);
@@ -86,11 +111,24 @@ struct class_pass {
   }
 
  private:
-  DIFFX_HD int drawn(int now, class_row<T, G>& row, position_words<Noise> const& words) const {
-    if constexpr (scores_classes<Prediction>) {
-      return Solver::advance_score(coefficients, law, now, row, words);
+  DIFFX_HD int drawn(std::int64_t index, class_row<T, G>& row,
+                     position_words<Noise> const& words) const {
+    if constexpr (counts_capped<Solver>) {
+      return drawn_by(index, row, words, capped[index]);
     } else {
-      return Solver::template advance<Prediction::is_cavity>(coefficients, law, now, row, words);
+      return drawn_by(index, row, words);
+    }
+  }
+
+  template <class... Count>
+  DIFFX_HD int drawn_by(std::int64_t index, class_row<T, G>& row,
+                        position_words<Noise> const& words, Count&... count) const {
+    int const now = static_cast<int>(state[index]);
+    if constexpr (scores_classes<Prediction>) {
+      return Solver::advance_score(coefficients, law, now, row, words, count...);
+    } else {
+      return Solver::template advance<Prediction::is_cavity>(coefficients, law, now, row, words,
+                                                             count...);
     }
   }
 };
@@ -199,10 +237,14 @@ struct check_classes_op {
       fail_at("options.fixed keeps the mask, which is no data,", first_sample + sample,
               index - sample * positions, -1);
     } else if (!is_mask && !(code >= 0 && code < law.classes)) {
-      fail_at("the state holds what is no class of the process", first_sample + sample,
-              index - sample * positions, -1);
+      fail_class(code, law, first_sample + sample, index - sample * positions);
     }
   }
+};
+
+struct clear_op {
+  std::int32_t* count;
+  DIFFX_HD void operator()(std::int64_t index) const { count[index] = 0; }
 };
 
 /// True for a cache that asks whether the state has changed since the network last saw it.
@@ -243,7 +285,9 @@ class categorical_block {
     std::int64_t const row = static_cast<std::int64_t>(sizeof(logit_type)) * branches *
                              static_cast<std::int64_t>(process.limit().classes);
     std::int64_t const seen = watches_state<Cache> ? static_cast<std::int64_t>(sizeof(Code)) : 0;
-    return checked_product(batch * positions, row + seen, "workspace of logits");
+    std::int64_t const capped =
+        counts_capped<Solver> ? static_cast<std::int64_t>(sizeof(std::int32_t)) : 0;
+    return checked_product(batch * positions, row + seen + capped, "workspace of logits");
   }
 
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
@@ -262,7 +306,23 @@ class categorical_block {
       p = logits;
       logits += x.size() * law_.classes;
     }
-    if constexpr (watches_state<Cache>) seen_ = reinterpret_cast<std::byte*>(logits);
+    auto* after = reinterpret_cast<std::byte*>(logits);
+    if constexpr (counts_capped<Solver>) {
+      capped_ = reinterpret_cast<std::int32_t*>(after);
+      after += static_cast<std::size_t>(x.size()) * sizeof(std::int32_t);
+    }
+    if constexpr (watches_state<Cache>) seen_ = after;
+  }
+
+  /// A run starts: nothing is counted yet.
+  template <class Exec>
+  void begin(Exec const& exec, int, int) requires counts_capped<Solver> {
+    exec.for_each_sample(x_.size(), clear_op{capped_});
+  }
+
+  /// How often the solver held a position's probability at 1; [batch, positions].
+  batch_view<std::int32_t const> capped() const noexcept requires counts_capped<Solver> {
+    return {capped_, x_.batch, x_.features, x_.first_sample};
   }
 
   /// Positions that keep the class they have: 1 in [batch, positions], or null.
@@ -304,8 +364,8 @@ class categorical_block {
     auto const law = law_of(s);
     using law_type = std::remove_const_t<decltype(law)>;
     class_pass<Code, logit_type, branches, law_type, Prediction, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, law_.classes, {},    {},
-        {},      law,         s.key,           noise_,       fixed_};
+        x_.data, x_.features, x_.first_sample, law_.classes, {},     {},
+        {},      law,         s.key,           noise_,       fixed_, capped_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
     require_reachable<Exec>();
@@ -374,6 +434,7 @@ class categorical_block {
   template <class F>
   void for_each_buffer(F const& f) const {
     f(x_.data, x_.size());
+    if constexpr (counts_capped<Solver>) f(capped_, x_.size());
   }
   int retained() const noexcept { return 0; }
   bool input_ready() const noexcept { return false; }
@@ -384,7 +445,12 @@ class categorical_block {
  protected:
   template <class Exec>
   void require_reachable() const {
-    if (Exec::on_host || (law_.cumulative == nullptr && !matrix_process<Process>)) return;
+    static_assert(Exec::on_host || !matrix_process<Process>,
+                  "diffx: the matrices of this process (process::discretised_gaussian, "
+                  "process::mask_and_replace, process::rate_matrix) are in host memory. Use "
+                  "exec::host or exec::threads with it, or process::uniform or process::absorbing "
+                  "on a device.");
+    if (Exec::on_host || law_.cumulative == nullptr) return;
     fail(
         "diffx::run: the laws of this process are tables in host memory, which a device does not "
         "reach; use process::uniform or process::absorbing there");
@@ -449,6 +515,7 @@ class categorical_block {
   int block_;
   std::array<logit_type*, static_cast<std::size_t>(branches)> predictions_{};
   std::uint8_t const* fixed_ = nullptr;
+  std::int32_t* capped_ = nullptr;
   std::byte* seen_ = nullptr;
   bool has_seen_ = false;
 };

@@ -331,6 +331,12 @@ class decoding_block
                  Noise const& noise, int block)
       : base(x, workspace, process, prediction, guidance, solver, noise, block), solver_(solver) {
     solver_.check();
+    auto const law = base::law();
+    require(solver_.end_of_text == -1 ||
+                (solver_.end_of_text >= 0 && solver_.end_of_text < law.classes &&
+                 solver_.end_of_text != law.mask),
+            "diffx::solver::decode", "end_of_text", solver_.end_of_text,
+            "a class that is not the mask, in [0, " + text(law.classes) + "), or -1 for none");
     require(x.features < std::numeric_limits<std::int32_t>::max(), Solver::name, "positions",
             static_cast<long long>(x.features), "below 2^31 - 1");
     std::byte* p = workspace + aligned_bytes(base::workspace_bytes(process, x.batch, x.features));

@@ -17,7 +17,8 @@ namespace diffx::search {
 ///
 /// Cost      n runs; the verifier sees n batches.
 /// Source    Ma et al. 2025, arXiv:2501.09732 (random search).
-/// Shapes    the verifier writes one score per row: (batch_view<T const>, span<double>).
+/// Shapes    the verifier writes one score per row: (batch_view<T const>, span<double>); of a block
+///           of classes it sees the classes, and what options.fixed keeps is the same in all.
 /// Errors    n < 1, or a score that is NaN, throws with the candidate and the row.
 struct best_of_n {
   using kind = search_tag;

@@ -24,6 +24,7 @@ namespace diffx::search {
 /// Cost      1 + rounds * neighbours runs.
 /// Source    Ma et al. 2025, arXiv:2501.09732 (zero-order search).
 /// Shapes    the verifier writes one score per row; every row has a search of its own.
+/// Requires  a process with a normal prior; classes and points on spheres have no such neighbours.
 /// Errors    rounds < 0, neighbours < 1 or cosine outside (-1, 1) throws; so does a run that does
 ///           not start from the prior.
 struct zero_order {
@@ -31,6 +32,7 @@ struct zero_order {
   static constexpr std::string_view name = "search::zero_order";
   static constexpr std::string_view source = "arXiv:2501.09732";
   static constexpr bool verifies = true;
+  static constexpr bool moves_start = true;
 
   int rounds = 4;
   int neighbours = 4;

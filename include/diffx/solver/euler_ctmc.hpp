@@ -6,6 +6,7 @@
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/reverse_rates.hpp>
 
+#include <cstdint>
 #include <string_view>
 
 namespace diffx::solver {
@@ -18,7 +19,8 @@ namespace diffx::solver {
 /// in the clock of the total noise, whose own step h is exact for every schedule. s_y is the
 /// concrete score, or what a posterior or cavity says of it. Where the probabilities of leaving add
 /// up to more than 1, they are divided by their sum and the position surely leaves: the step was
-/// too long, and its law is not Euler's. Whether, and whereto, are separate draws.
+/// too long, and its law is not Euler's. How often that was so is counted, for each position in
+/// run.capped() and altogether in result::capped. Whether, and whereto, are separate draws.
 ///
 /// Under absorbing noise solver::ancestral costs the same and has the exact rates: this one is for
 /// other noise, and to be compared with. A last step onto alpha = 1 may leave masks.
@@ -36,6 +38,7 @@ struct euler_ctmc {
   static constexpr int order = 1;
   static constexpr int max_evals = 1;
   static constexpr bool takes_scores = true;
+  static constexpr bool counts_capped = true;
 
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
@@ -45,25 +48,29 @@ struct euler_ctmc {
   }
 
   /// Of a position in class `now`: its class after the step, or -1 if the row is no distribution.
+  /// `capped` goes up by one where the step is too long.
   template <bool Cavity, class Row, class Words>
   DIFFX_HD static int advance(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
-                              Words const& words) {
+                              Words const& words, std::int32_t& capped) {
     return step < Cavity ? detail::row_meaning::cavity
-                         : detail::row_meaning::posterior > (w, law, now, row, words);
+                         : detail::row_meaning::posterior > (w, law, now, row, words, capped);
   }
   template <class Row, class Words>
   DIFFX_HD static int advance_score(double const (&w)[4], detail::limit_law const& law, int now,
-                                    Row& row, Words const& words) {
-    return step<detail::row_meaning::score>(w, law, now, row, words);
+                                    Row& row, Words const& words, std::int32_t& capped) {
+    return step<detail::row_meaning::score>(w, law, now, row, words, capped);
   }
 
  private:
   template <detail::row_meaning Meaning, class Row, class Words>
   DIFFX_HD static int step(double const (&w)[4], detail::limit_law const& law, int now, Row& row,
-                           Words const& words) {
+                           Words const& words, std::int32_t& capped) {
     auto const rates = detail::rates_from<Meaning>(law, now, w[0], w[1], row);
     if (rates.total < 0.0) return -1;
-    double const leave = w[2] * rates.total < 1.0 ? w[2] * rates.total : 1.0;
+    double const sum = w[2] * rates.total;
+    bool const too_long = !(sum <= 1.0);
+    if (too_long) ++capped;
+    double const leave = too_long ? 1.0 : sum;
     auto const r = words(0);
     double const coin = detail::unit_uniform(r.word[0], r.word[1]);
     if (coin >= leave) return now;

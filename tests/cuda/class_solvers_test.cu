@@ -1,0 +1,48 @@
+// The other solvers of classes on the device, as in classes_test.cu.
+
+#include <diffx/prediction/concrete_score.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/absorbing.hpp>
+#include <diffx/process/uniform.hpp>
+#include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/discrete_flow_matching.hpp>
+#include <diffx/solver/euler_ctmc.hpp>
+#include <diffx/solver/gibbs.hpp>
+#include <diffx/solver/predictor_corrector.hpp>
+#include <diffx/solver/remdm.hpp>
+#include <diffx/solver/tau_leaping.hpp>
+#include <diffx/solver/tweedie.hpp>
+
+#include "class_tables.cuh"
+#include <doctest/doctest.h>
+
+using diffx::prediction::concrete_score;
+using diffx::prediction::x0_posterior;
+using test::compare;
+namespace solver = diffx::solver;
+
+namespace {
+
+constexpr diffx::schedule::log_linear floor_eps{1e-3};
+
+}  // namespace
+
+TEST_CASE("host and device take the same jumps") {
+  diffx::process::uniform<> const flat(5, floor_eps);
+  diffx::process::absorbing<> const masks(9, 9, floor_eps);
+  compare<concrete_score<>>(diffx::sampler{flat, solver::tweedie{}}, 5);
+  compare<concrete_score<>>(diffx::sampler{masks, solver::tweedie{}}, 9);
+  compare<x0_posterior<>>(diffx::sampler{flat, solver::euler_ctmc{}}, 5);
+  compare<concrete_score<>>(diffx::sampler{flat, solver::tau_leaping{}}, 5);
+  compare<x0_posterior<>>(diffx::sampler{flat, solver::discrete_flow_matching{0.5}}, 5);
+}
+
+TEST_CASE("host and device mask, pick and draw the same again") {
+  diffx::process::absorbing<> const masks(9);
+  compare<x0_posterior<>>(diffx::sampler{masks, solver::remdm{solver::remask::cap{0.1}}}, 9);
+  compare<x0_posterior<>>(diffx::sampler{masks, solver::remdm{solver::remask::confidence{}}}, 9);
+  compare<x0_posterior<>>(
+      diffx::sampler{diffx::process::uniform<>(5),
+                     solver::predictor_corrector{solver::ancestral{}, solver::gibbs<>{2}}},
+      5);
+}

@@ -1,0 +1,28 @@
+// expected-error: the matrices of this process .* are in host memory
+#include <diffx/grid/time.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/mask_and_replace.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/solver/ancestral.hpp>
+
+#include "../support/elsewhere.hpp"
+
+using namespace diffx;
+
+struct network {
+  prediction::x0_posterior<> prediction{};
+  template <class E, class X, class O>
+  void operator()(E const&, X, query const&, O) const {}
+};
+
+int main() {
+#if defined(DIFFX_BAD)
+  test::elsewhere const exec{};
+#else
+  exec::host const exec{};
+#endif
+  int x = 0;
+  sampler const s{process::mask_and_replace(3, {1.0, 0.5, 0.0}, {0.0, 0.4, 0.9}),
+                  solver::ancestral{}};
+  s.sample(exec, network{}, grid::uniform_t(s.process, 2), batch_view<int>{&x, 1, 1});
+}
