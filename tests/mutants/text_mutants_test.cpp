@@ -2,7 +2,7 @@
 // policies pass: every one must be found. The unaltered policies go through the same checks first.
 //
 // Laws are compared on spaces that are propagated exactly, with 30000 samples and the suite's
-// alpha = 1e-6 for every statistic, of which the controls have about seventy: a total variation of
+// alpha = 1e-6 for every statistic, of which the controls have about fifty: a total variation of
 // 4 % in 81 cells is seen with power 0.99. Rules and caches are compared without chance.
 
 #include <diffx/denoiser/energy_resampled.hpp>
@@ -30,7 +30,9 @@
 #include <cstdio>
 #include <doctest/doctest.h>
 #include <functional>
+#include <memory>
 #include <numeric>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -1348,6 +1350,6 @@ TEST_CASE("mutants of caches of keys and values") {
 TEST_CASE("every mutant of text is killed") {
   auto const& h = hunted();
   std::printf("%d mutants of text, %d killed\n", h.mutants(), h.killed());
-  CHECK(h.mutants() >= 90);
+  CHECK(h.mutants() >= 100);
   CHECK(h.killed() == h.mutants());
 }
