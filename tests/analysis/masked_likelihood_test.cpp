@@ -418,6 +418,28 @@ TEST_CASE("masked_nelbo: mean and error are those of its calls, each told its le
   }
 }
 
+TEST_CASE("order_loss: a call is told where it stands and where the next one will") {
+  process::absorbing<> const p(5);
+  std::vector<query> seen;
+  test::scrambled_network<double> const n{{}, 5, 4.0, 1, &seen};
+  tokens const x{1, 2, 3, 4, 0, 1};
+  std::vector<double> loss(6);
+  auto const policy = grid::ardm_naive(6, 3);
+  analysis::order_loss(exec::host{}, p, n, view(x, 6), decode::order::raster{}, policy, loss);
+  REQUIRE(seen.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    int const call = static_cast<int>(i);
+    CHECK(seen[i].at.alpha == doctest::Approx(policy.begin(call) / 6.0).epsilon(1e-14));
+    CHECK(seen[i].to.alpha == doctest::Approx(policy.end(call) / 6.0).epsilon(1e-14));
+  }
+  // A mask among the classes is no token.
+  process::absorbing<> const inside(5, 2);
+  tokens const shown{1, 0, 2, 4, 0, 1};
+  CHECK_THROWS_WITH_AS(analysis::order_loss(exec::host{}, inside, n, view(shown, 6),
+                                            decode::order::raster{}, policy, loss),
+                       doctest::Contains("token 2 at sample 0, position 2"), error);
+}
+
 TEST_CASE("order_loss and step_losses of a batch in pieces") {
   process::absorbing<> const p(5);
   test::scrambled_network<double> const n{{}, 5, 4.0, 1};
