@@ -337,6 +337,128 @@ TEST_CASE("masked_nelbo: prompts stay, counts are stratified, candidates share t
   CHECK(part.standard_error[0] == whole.standard_error[1]);
 }
 
+/// Logits that do not look at the text, and every call with its level.
+struct noting_network {
+  struct call {
+    level at;
+    tokens x;
+  };
+  exact prediction{};
+  std::vector<call>* calls = nullptr;
+
+  static double logit(std::int64_t i) { return 0.3 * static_cast<double>(7 * i % 11); }
+  static double loss(int position, int k) {
+    double sum = 0.0;
+    for (int v = 0; v < 5; ++v) sum += std::exp(logit(5 * position + v));
+    return std::log(sum) - logit(5 * position + k);
+  }
+  template <class Exec>
+  void operator()(Exec const&, batch_view<std::int32_t const> x, query const& q,
+                  batch_view<double> out) const {
+    calls->push_back({q.at, tokens(x.data, x.data + x.size())});
+    for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = logit(i);
+  }
+};
+
+TEST_CASE("masked_nelbo: mean and error are those of its calls, each told its level") {
+  tokens const x{1, 4, 0, 2, 2, 3};
+  std::vector<std::uint8_t> const given{1, 0, 0, 1, 0, 0};
+  auto const check = [&](analysis::masking how, double eps, int draws) {
+    CAPTURE(eps);
+    CAPTURE(draws);
+    bool const counted = how == analysis::masking::counted;
+    process::absorbing<> const p(5, 5, {eps});
+    std::vector<noting_network::call> calls;
+    auto const e = analysis::masked_nelbo(
+        exec::host{}, p, noting_network{{}, &calls}, view(x, 6),
+        {.draws = draws, .noise = noise::counted{3}, .how = how, .given = given});
+    REQUIRE(calls.size() == static_cast<std::size_t>(draws));
+    double const start = p.at(1.0).alpha;
+    weights values;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      level const at = calls[i].at;
+      double sum = 0.0;
+      int masks = 0;
+      for (int l = 0; l < 6; ++l) {
+        auto const k = static_cast<std::size_t>(l);
+        if (calls[i].x[k] != 5) continue;
+        sum += noting_network::loss(l, x[k]);
+        ++masks;
+      }
+      CHECK(at.alpha + at.sigma == doctest::Approx(1.0).epsilon(1e-14));
+      if (counted) {
+        // Of all positions, the given ones as well, so many are known.
+        CHECK(at.alpha == doctest::Approx(std::max(start, 1.0 - masks / 6.0)).epsilon(1e-13));
+        values.push_back(sum * 4.0 / masks);
+      } else {
+        double const first = static_cast<double>(i) / draws;
+        CHECK(at.sigma > std::min(first, 1.0 - start - 1e-12));
+        CHECK(at.sigma < first + 1.0 / draws);
+        values.push_back(sum / at.sigma);
+      }
+    }
+    if (!counted && start > 0.0) return;  // beyond the start the level is not the coin's own
+    double mean = 0.0, squares = 0.0;
+    for (double const v : values) mean += v / draws;
+    for (double const v : values) squares += (v - mean) * (v - mean);
+    CHECK(e.mean[0] == doctest::Approx(mean).epsilon(1e-12));
+    if (draws == 1) {
+      CHECK(std::isinf(e.standard_error[0]));
+    } else {
+      double const error = std::sqrt(squares / (draws - 1.0) / draws);
+      CHECK(e.standard_error[0] == doctest::Approx(error).epsilon(1e-9));
+    }
+    CHECK(e.batch_error == e.standard_error[0]);
+  };
+  for (int const draws : {1, 2, 7, 40}) {
+    for (double const eps : {0.0, 0.3}) {
+      check(analysis::masking::counted, eps, draws);
+      check(analysis::masking::coins, eps, draws);
+    }
+  }
+}
+
+TEST_CASE("order_loss: a call is told where it stands and where the next one will") {
+  process::absorbing<> const p(5);
+  std::vector<query> seen;
+  test::scrambled_network<double> const n{{}, 5, 4.0, 1, &seen};
+  tokens const x{1, 2, 3, 4, 0, 1};
+  std::vector<double> loss(6);
+  auto const policy = grid::ardm_naive(6, 3);
+  analysis::order_loss(exec::host{}, p, n, view(x, 6), decode::order::raster{}, policy, loss);
+  REQUIRE(seen.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    int const call = static_cast<int>(i);
+    CHECK(seen[i].at.alpha == doctest::Approx(policy.begin(call) / 6.0).epsilon(1e-14));
+    CHECK(seen[i].to.alpha == doctest::Approx(policy.end(call) / 6.0).epsilon(1e-14));
+  }
+  // A mask among the classes is no token.
+  process::absorbing<> const inside(5, 2);
+  tokens const shown{1, 0, 2, 4, 0, 1};
+  CHECK_THROWS_WITH_AS(analysis::order_loss(exec::host{}, inside, n, view(shown, 6),
+                                            decode::order::raster{}, policy, loss),
+                       doctest::Contains("token 2 at sample 0, position 2"), error);
+}
+
+TEST_CASE("order_loss and step_losses of a batch in pieces") {
+  process::absorbing<> const p(5);
+  test::scrambled_network<double> const n{{}, 5, 4.0, 1};
+  tokens const x{1, 2, 3, 4, 0, 1, 1, 2, 3, 3, 0, 1}, second(x.begin() + 6, x.end());
+  decode::order::random const order{};
+  auto const policy = grid::ardm_naive(6, 3);
+  std::vector<double> whole(12), part(6);
+  analysis::order_loss(exec::host{}, p, n, view(x, 6, 10), order, policy, whole);
+  analysis::order_loss(exec::host{}, p, n, view(second, 6, 11), order, policy, part);
+  CHECK(part == std::vector<double>(whole.begin() + 6, whole.end()));
+  tokens const first(x.begin(), x.begin() + 6);
+  auto const all = analysis::step_losses(exec::host{}, p, n, view(x, 6, 10), order);
+  auto const a = analysis::step_losses(exec::host{}, p, n, view(first, 6, 10), order);
+  auto const b = analysis::step_losses(exec::host{}, p, n, view(second, 6, 11), order);
+  for (std::size_t t = 0; t < 6; ++t) {
+    CHECK(all[t] == doctest::Approx((a[t] + b[t]) / 2.0).epsilon(1e-13));
+  }
+}
+
 /// A chain of ten bits that repeat with probability 0.9, and what it costs to generate a position
 /// when t random others are known: the mean over all sets of t of the entropy given them.
 struct bit_chain {

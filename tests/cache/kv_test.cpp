@@ -65,6 +65,10 @@ struct bookkeeper {
       seen->of_mask += s.of[i] == classes ? 1 : 0;
       seen->of_other += s.of[i] != x.data[i] ? 1 : 0;
     }
+    // A row that is not wanted says the opposite: nobody may read it.
+    for (std::int64_t b = 0; b < x.batch; ++b) {
+      for (std::int64_t i = 0; i < out.features; ++i) out.row(b)[i] = -inner.logits[at(i)];
+    }
     test::fixed_network::store none;
     inner(exec, x, q, roles, none, out);
   }
@@ -329,6 +333,45 @@ TEST_CASE("kv: the step of every stored key") {
                    });
 }
 
+TEST_CASE("kv: dkv_decode stores no key of a mask") {
+  codes x(length, classes);
+  test::decode_run(process_of_masks, test::decoder<decode::probability>(decode::evenly{length}),
+                   cache::dkv_decode{4}, network(), exec::host{}, x, 1, length, given,
+                   [&](auto const& run) {
+                     auto const stored = run.kv_stored();
+                     for (int p = 0; p < length; ++p) {
+                       if (x[at(p)] == classes) CHECK(stored[at(p)] == -1);
+                     }
+                   });
+}
+
+TEST_CASE("kv: in the midst of a block a fork has its keys, and noise put back begins it anew") {
+  auto const solver = test::decoder<decode::random_order>(decode::evenly{4}, 0);
+  auto const net = network(length, 0);
+  sampler const s{process_of_masks, solver, guidance::none{}, cache::kv_dual{}};
+  auto const grid = grid::uniform_t(process_of_masks, 8);
+  codes x(length, classes), y = x;
+  x[0] = 0;  // a prompt, so that there is something outside of what is open
+  auto const view = [](codes& c) { return batch_view<std::int32_t>{c.data(), 1, length}; };
+  detail::workspace const a(s.workspace_size(exec::host{}, net, view(x), given)),
+      b(s.workspace_size(exec::host{}, net, view(y), given));
+  auto run = s.start(exec::host{}, net, grid, view(x), a.span(), given);
+  for (int i = 0; i < 2; ++i) run.advance();
+  auto fork = run.fork(1, {view(y)}, b.span());
+  for (std::size_t p = 0; p < length; ++p) CHECK(fork.kv_stored()[p] == run.kv_stored()[p]);
+  fork.finish();
+  CHECK(net.seen->of_nothing == 0);
+  // Half of the block is open still, and again: its first call counts as such.
+  run.renoise(1, 1);
+  auto const open = std::count(x.begin(), x.end(), classes);
+  CHECK(open > 4);
+  run.advance();
+  CHECK(std::count(x.begin(), x.end(), classes) == open - (open + 3) / 4);
+  CHECK(net.seen->of_nothing == 0);
+  run.finish();
+  CHECK(net.seen->of_nothing == 0);
+}
+
 TEST_CASE("kv: renoise forgets, a fork keeps and a resumed run computes anew") {
   auto solver = test::decoder<decode::probability>(decode::evenly{4}, 4, 0.0);
   solver.align = decode::align::from_zero;
@@ -345,7 +388,9 @@ TEST_CASE("kv: renoise forgets, a fork keeps and a resumed run computes anew") {
   auto fork = run.fork(1, {view(y)}, b.span());
   auto const bytes = run.checkpoint();
   auto resumed = s.start(exec::host{}, net, grid, view(z), c.span(), given);
+  for (int i = 0; i < 7; ++i) resumed.advance();
   resumed.resume(bytes);
+  for (std::int32_t const step : resumed.kv_stored()) CHECK(step == -1);
   run.finish();
   fork.finish();
   resumed.finish();

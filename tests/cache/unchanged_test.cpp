@@ -107,4 +107,31 @@ TEST_CASE("unchanged: a fork and a renoised run ask again") {
   CHECK(std::count(y.begin(), y.end(), classes) == 0);
 }
 
+TEST_CASE("unchanged: a fork and a resumed run ask, whatever their workspace held") {
+  process::absorbing<> const process(classes);
+  sampler const s{process, solver::ancestral{}, guidance::none{}, cache::unchanged{}};
+  auto const grid = grid::uniform_t(process, steps);
+  codes x(length), y(length);
+  batch_view<std::int32_t> const view{x.data(), 1, length}, other{y.data(), 1, length};
+  options<> const opts{noise::counted{5}};
+  hashing const net, net_before;
+  detail::workspace const a(s.workspace_size(exec::host{}, net, view, opts)),
+      b(s.workspace_size(exec::host{}, net, view, opts));
+  // Leaves the state of masks behind, as another network answered it.
+  s.start(exec::host{}, net_before, grid, other, b.span(), opts).advance();
+  CHECK(net_before.seen->calls == 1);
+  auto run = s.start(exec::host{}, net, grid, view, a.span(), opts);
+  run.advance();
+  CHECK(std::count(x.begin(), x.end(), classes) == length);  // as it was, with this seed
+  run.advance();
+  CHECK(net.seen->calls == 1);
+  auto fork = run.fork(1, {other}, b.span());
+  fork.advance();
+  CHECK(net.seen->calls == 2);
+  auto resumed = s.start(exec::host{}, net, grid, other, b.span(), opts);
+  resumed.resume(run.checkpoint());
+  resumed.advance();
+  CHECK(net.seen->calls == 3);
+}
+
 }  // namespace

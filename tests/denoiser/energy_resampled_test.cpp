@@ -176,8 +176,90 @@ TEST_CASE("energy_resampled, a chain: shown tokens are carried, masked ones draw
   denoiser::joint_table const network(p, 2, 2, pairs);
   denoiser::energy_resampled const d(p, network, hostile_energy{},
                                      denoiser::resampling{.candidates = 3, .noise = {302}});
-  CHECK(test::passes("energy_resampled chain",
-                     test::test_cells(count_pairs(sampled(p, d, 3, 1)), chain_law(3, 3)).p));
+  // The run's own seed may be any other, or that of the candidates: coins and candidates do not
+  // share their words.
+  for (std::uint64_t const seed : {std::uint64_t{1}, std::uint64_t{302}}) {
+    CHECK(test::passes("energy_resampled chain " + std::to_string(seed),
+                       test::test_cells(count_pairs(sampled(p, d, 3, seed)), chain_law(3, 3)).p));
+  }
+}
+
+/// Says the opposite of what is shown, where something is shown.
+struct leaking {
+  prediction::x0_posterior<double> prediction{};
+  template <class Exec>
+  void operator()(Exec const&, batch_view<std::int32_t const> x, query const&,
+                  batch_view<double> out) const {
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      for (int v = 0; v < 2; ++v) {
+        out.data[2 * i + v] = x.data[i] == 2 ? 0.3 * v : v == x.data[i] ? -30.0 : 30.0;
+      }
+    }
+  }
+};
+
+/// Every candidate has the tokens that are shown; their log-probability is 0.
+struct watching_energy {
+  std::int64_t *shown, *wrong;
+  template <class Exec>
+  void operator()(Exec const&, batch_view<std::int32_t const> x0, batch_view<std::int32_t const> x,
+                  query const&, std::span<double const> log_p, std::span<double> out) const {
+    std::int64_t const k = x0.batch / x.batch;
+    for (std::int64_t r = 0; r < x0.batch; ++r) {
+      for (std::int64_t l = 0; l < x.features; ++l) {
+        if (x.row(r / k)[l] == 2) continue;
+        ++*shown;
+        bool const kept = x0.row(r)[l] == x.row(r / k)[l];
+        *wrong += kept && log_p[static_cast<std::size_t>(r * x.features + l)] == 0.0 ? 0 : 1;
+      }
+      out[static_cast<std::size_t>(r)] = 0.0;
+    }
+  }
+};
+
+TEST_CASE("energy_resampled: candidates carry what is shown, whatever the network says of it") {
+  process::absorbing<> const p(2);
+  std::int64_t shown = 0, wrong = 0;
+  denoiser::energy_resampled const d(p, leaking{}, watching_energy{&shown, &wrong},
+                                     denoiser::resampling{.candidates = 3, .noise = {309}});
+  sampler const s{p, solver::ancestral{}};
+  constexpr std::int64_t n = 2000;
+  codes x(2 * n);
+  s.sample(exec::host{}, d, grid::uniform_t(p, 4), batch_view<std::int32_t>{x.data(), n, 2},
+           options{noise::counted{8}});
+  CHECK(shown > n);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("energy_resampled: the evaluations of a step draw candidates of their own") {
+  process::absorbing<> const p(2);
+  denoiser::joint_table const network(p, 2, 2, pairs);
+  denoiser::energy_resampled const d(p, network, hostile_energy{},
+                                     denoiser::resampling{.candidates = 2, .noise = {310}});
+  constexpr std::int64_t n = 200;
+  codes const x(2 * n, 2);
+  auto const drawn = [&](int stage) {
+    query q;
+    q.at = p.at(1.0);
+    q.to = p.at(0.5);
+    q.stage = stage;
+    std::vector<decltype(network.prediction)::value_type> out(4 * n);
+    d(exec::host{}, batch_view<std::int32_t const>{x.data(), n, 2}, q,
+      batch_view<decltype(network.prediction)::value_type>{out.data(), n, 4});
+    return out;
+  };
+  CHECK(drawn(1) == drawn(1));
+  auto const first = drawn(0), second = drawn(1);
+  int alike = 0;
+  for (std::size_t i = 0; i < first.size(); i += 4) {
+    alike += std::equal(first.begin() + static_cast<std::ptrdiff_t>(i),
+                        first.begin() + static_cast<std::ptrdiff_t>(i) + 4,
+                        second.begin() + static_cast<std::ptrdiff_t>(i))
+                 ? 1
+                 : 0;
+  }
+  CHECK(alike > 0);
+  CHECK(alike < n * 3 / 4);  // independent draws of four sequences agree in less than half
 }
 
 TEST_CASE("energy_resampled with the exact residual energy: one step tends to the joint law") {

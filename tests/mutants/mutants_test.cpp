@@ -11,6 +11,7 @@
 #include "../support/allocations.hpp"
 #include "../support/policy_checks.hpp"
 #include "altered.hpp"
+#include "hunt.hpp"
 #include <cstdio>
 #include <doctest/doctest.h>
 #include <exception>
@@ -24,51 +25,13 @@ using mutants::altered;
 
 namespace {
 
-using reports = std::vector<test::report>;
+using mutants::reports;
 
-/// Runs the checks on mutants and keeps what found them.
-class hunt {
- public:
-  /// The policy as it is must pass what its mutants are to fail.
-  void control(std::string const& name, std::function<reports()> const& checks) {
-    for (auto const& r : checks()) {
-      INFO(name);
-      INFO(r.check());
-      CHECK(r.looked() > 0);
-      CHECK(r.found().empty());
-      if (!r.found().empty()) MESSAGE(r.found().front());
-    }
-  }
-  void mutant(std::string const& name, std::function<reports()> const& checks) {
-    std::string by;
-    try {
-      for (auto const& r : checks()) {
-        if (!r.found().empty()) by += (by.empty() ? "" : ", ") + r.check();
-      }
-    } catch (error const& e) {
-      // A stage that the solver has not declared and a guidance that asks for no branch are refused
-      // by the run; nothing else is expected to throw here.
-      std::string_view const what = e.what();
-      CHECK((what.find("plans a stage") != what.npos || what.find("weights of sum") != what.npos));
-      by = "the run refuses it";
-    }
-    ++mutants_;
-    killed_ += by.empty() ? 0 : 1;
-    INFO(name);
-    CHECK_FALSE(by.empty());
-    std::printf("  %-52s %s\n", name.c_str(), by.empty() ? "SURVIVED" : by.c_str());
-  }
-  int mutants() const { return mutants_; }
-  int killed() const { return killed_; }
-  /// Sums over the test cases of this program.
-  static hunt& all() {
-    static hunt one;
-    return one;
-  }
-
- private:
-  int mutants_ = 0, killed_ = 0;
-};
+/// Sums over the test cases of this file.
+mutants::hunt& hunted() {
+  static mutants::hunt one;
+  return one;
+}
 
 process::vp<> const path{{}, 999.0};
 
@@ -92,7 +55,7 @@ int hidden = 0;  // what a solver must not have: a memory outside its buffers
 
 TEST_CASE("mutants of a one-evaluation solver") {
   using solver_type = altered<solver::ddim>;
-  auto& h = hunt::all();
+  auto& h = hunted();
   auto const with = [](double eta, solver_type::change change) {
     return [=] { return test::all_checks(path, solver_type{{.eta = eta}, change}, false); };
   };
@@ -198,7 +161,7 @@ TEST_CASE("mutants of a one-evaluation solver") {
 }
 
 TEST_CASE("mutants of solvers with history, several evaluations or repeated noise") {
-  auto& h = hunt::all();
+  auto& h = hunted();
   {
     using solver_type = altered<solver::dpmpp_2m>;
     auto const with = [](solver_type::change change) {
@@ -273,7 +236,7 @@ TEST_CASE("mutants of solvers with history, several evaluations or repeated nois
 }
 
 TEST_CASE("mutants of guidance") {
-  auto& h = hunt::all();
+  auto& h = hunted();
   auto const with = [](void (*apply)(double, double&, double&)) {
     return [=] {
       return reports{test::guidance_algebra([=](double w) {
@@ -303,7 +266,7 @@ TEST_CASE("mutants of guidance") {
 }
 
 TEST_CASE("mutants of caches") {
-  auto& h = hunt::all();
+  auto& h = hunted();
   auto const with = [](mutants::altered_cache const& cache) {
     return [=] { return reports{test::cache_schedule(cache, 2, 1)}; };
   };
@@ -331,7 +294,7 @@ TEST_CASE("mutants of caches") {
 }
 
 TEST_CASE("mutants of noise sources, forks and checkpoints") {
-  auto& h = hunt::all();
+  auto& h = hunted();
   auto const sampler = test::composed(path, solver::ddim{.eta = 1.0});
   using source = mutants::altered_noise;
   auto const with = [&](source const& s) {
@@ -388,7 +351,7 @@ TEST_CASE("mutants of noise sources, forks and checkpoints") {
 }
 
 TEST_CASE("mutants of timetables and processes") {
-  auto& h = hunt::all();
+  auto& h = hunted();
   test::vp_process const exact;
   using make = std::function<timetable(int)>;
   auto const with = [=](make const& m) {
@@ -421,7 +384,7 @@ TEST_CASE("mutants of timetables and processes") {
 }
 
 TEST_CASE("every mutant is killed") {
-  auto const& h = hunt::all();
+  auto const& h = hunted();
   std::printf("%d mutants, %d killed\n", h.mutants(), h.killed());
   CHECK(h.mutants() >= 24);
   CHECK(h.killed() == h.mutants());

@@ -386,6 +386,29 @@ TEST_CASE("decode: the prompt's own blocks need no steps") {
   CHECK(std::count(x.begin(), x.end(), classes) == 0);
 }
 
+TEST_CASE("decode: blocks are counted from the prompt's end, or from zero") {
+  process::absorbing<> const process(classes);
+  for (bool const zero : {false, true}) {
+    CAPTURE(zero);
+    auto solver = test::decoder<decode::probability>(decode::threshold{1e-9}, 4);
+    if (zero) solver.align = decode::align::from_zero;
+    codes x(length, classes);
+    for (int p = 0; p < 3; ++p) x[at(p)] = 1;
+    // A call takes all of a block.
+    std::vector<int> const ends = zero ? std::vector<int>{4, 8, 12} : std::vector<int>{7, 11, 12};
+    std::size_t call = 0;
+    test::decode_run(process, solver, cache::none{}, network(), exec::host{}, x, 1, 12, given,
+                     [&](auto const&) {
+                       if (call >= ends.size()) return;
+                       for (int p = 0; p < length; ++p) {
+                         CHECK((x[at(p)] == classes) == (p >= ends[call]));
+                       }
+                       ++call;
+                     });
+    CHECK(call == ends.size());
+  }
+}
+
 // ---- the order and what is proposed ----
 
 TEST_CASE("decode: temperature 0 is the likeliest, and filters shape what is drawn") {
@@ -410,6 +433,34 @@ TEST_CASE("decode: temperature 0 is the likeliest, and filters shape what is dra
   x.assign(length, classes);
   test::decode_run(process, cooled, cache::none{}, net, exec::host{}, x, 1, 2, given, nobody);
   for (int p = 1; p < length; ++p) CHECK(x[at(p)] == likeliest(p));
+}
+
+TEST_CASE("decode: confidence is read before temperature and filters, or after them") {
+  // The likeliest has 0.6; after a temperature of 0.5 it has 0.69, and after top_k = 1 all.
+  process::absorbing<> const process(2);
+  double const high = std::log(0.6), low = std::log(0.4);
+  test::fixed_network const net{{}, 2, {high, low, low, high}};
+  for (bool const filtered : {false, true}) {
+    for (bool const as_shaped : {false, true}) {
+      auto solver =
+          test::decoder<decode::probability>(decode::threshold{0.65}, 0, filtered ? 1.0 : 0.5);
+      solver.propose.top_k = filtered ? 1 : 0;
+      solver.as_shaped = as_shaped;
+      int both = 0;
+      constexpr int runs = 40;
+      for (std::uint64_t seed = 0; seed < runs; ++seed) {
+        codes x(2, 2);
+        test::decode_run(process, solver, cache::none{}, net, exec::host{}, x, 1, 3,
+                         options<>{noise::counted{seed}, start::given}, [&](auto const& run) {
+                           both += run.step() == 1 && std::count(x.begin(), x.end(), 2) == 0;
+                         });
+      }
+      CAPTURE(filtered);
+      CAPTURE(as_shaped);
+      if (!as_shaped) CHECK(both == 0);  // 0.6 is not enough
+      if (as_shaped) CHECK((filtered ? both == runs : both > 0 && both < runs));
+    }
+  }
 }
 
 TEST_CASE("decode: a temperature of the order shuffles it, and 0 does not") {

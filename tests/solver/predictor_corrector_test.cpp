@@ -6,11 +6,13 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/marginal.hpp>
+#include <diffx/process/product.hpp>
 #include <diffx/process/uniform.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/gibbs.hpp>
 #include <diffx/solver/predictor_corrector.hpp>
+#include <diffx/solver/product.hpp>
 
 #include "support/class_chains.hpp"
 
@@ -249,28 +251,39 @@ TEST_CASE("gibbs: the keys of the picks") {
   process::uniform<> const p(4);
   auto const law = p.limit();
   std::vector<double> const logits{1.0, 2.5, -0.3, 0.4};
-  level const at = p.at(0.3);
-  auto const score = [&](auto rule, int now) {
-    auto row = row_of(logits);
-    return decltype(rule)::of(
-        solver::gibbs_law<false, detail::class_row<double, 1>>(row, law, now, at.alpha, at.sigma));
-  };
-  weights given;
-  for (int now = 0; now < 4; ++now) {
-    weights c;
-    for (double const l : logits) c.push_back(std::exp(l));
-    c[static_cast<std::size_t>(now)] /= 1.0 + 4.0 * at.alpha / at.sigma;
-    c = normalised(c);
-    double largest = 0.0, other = 0.0, current = 0.0;
-    for (int k = 0; k < 4; ++k) {
-      double const q = at.alpha * c[static_cast<std::size_t>(k)] + at.sigma / 4.0;
-      largest = std::max(largest, q);
-      (k == now ? current : other) = std::max(k == now ? current : other, q);
+  bool stands = false;  // somewhere the likeliest class is the one that is there
+  for (double const t : {0.3, 0.9}) {
+    level const at = p.at(t);
+    auto const score = [&](auto rule, int now) {
+      auto row = row_of(logits);
+      return decltype(rule)::of(solver::gibbs_law<false, detail::class_row<double, 1>>(
+          row, law, now, at.alpha, at.sigma));
+    };
+    for (int now = 0; now < 4; ++now) {
+      weights c;
+      for (double const l : logits) c.push_back(std::exp(l));
+      c[static_cast<std::size_t>(now)] /= 1.0 + 4.0 * at.alpha / at.sigma;
+      c = normalised(c);
+      double largest = 0.0, other = 0.0, current = 0.0;
+      for (int k = 0; k < 4; ++k) {
+        double const q = at.alpha * c[static_cast<std::size_t>(k)] + at.sigma / 4.0;
+        largest = std::max(largest, q);
+        (k == now ? current : other) = std::max(k == now ? current : other, q);
+      }
+      if (largest == current) stands = true;
+      CHECK(score(pick::lowest_probability{}, now) == doctest::Approx(-std::log(largest)));
+      CHECK(score(pick::lowest_current{}, now) == doctest::Approx(-std::log(current)));
+      CHECK(score(pick::lowest_margin{}, now) == doctest::Approx(std::log(other / current)));
     }
-    CHECK(score(pick::lowest_probability{}, now) == doctest::Approx(-std::log(largest)));
-    CHECK(score(pick::lowest_current{}, now) == doctest::Approx(-std::log(current)));
-    CHECK(score(pick::lowest_margin{}, now) == doctest::Approx(std::log(other / current)));
   }
+  CHECK(stands);
+  // Where the network rules out all others, noise alone speaks for them.
+  process::uniform<> const three(3);
+  std::vector<double> const one{-HUGE_VAL, 0.5, -HUGE_VAL};
+  auto alone = row_of(one);
+  auto const only = three.limit();
+  solver::gibbs_law<true, detail::class_row<double, 1>> const none(alone, only, 1, 0.6, 0.4);
+  CHECK(none.largest_other() == doctest::Approx(0.4 / 3.0).epsilon(1e-15));
   using sure = solver::gibbs<pick::lowest_margin>;
   CHECK(sure::key(1.5, 0.5, 0.3) == doctest::Approx(3.0 - std::log(-std::log(0.3))));
   CHECK(sure::key(1.5, 0.0, 0.3) == 1.5);
@@ -565,6 +578,43 @@ TEST_CASE("predictor and corrector: the corrector sees the guided logits") {
   weights law;
   for (double const q : c) law.push_back(0.6 * q + 0.4 / 3.0);
   CHECK(test::passes("pc cfg", test::test_cells(count, law).p));
+}
+
+/// Equal logits for everything, in two blocks.
+struct two_flat_blocks {
+  struct both {
+    using kind = prediction_tag;
+    std::tuple<prediction::x0_posterior<double>, prediction::x0_posterior<double>> parts{};
+  };
+  both prediction{};
+  template <class Exec, class X, class Out>
+  void operator()(Exec const&, X const&, query const&, Out const& out) const {
+    auto const clear = [](auto const& rows) { std::fill_n(rows.data, rows.size(), 0.0); };
+    clear(std::get<0>(out));
+    clear(std::get<1>(out));
+  }
+};
+
+TEST_CASE("predictor and corrector: two blocks of classes are corrected at places of their own") {
+  using solver_type = solver::predictor_corrector<solver::ancestral>;
+  process::uniform<> const p(1000);
+  sampler const s{process::product{std::tuple{p, p}},
+                  solver::product{std::tuple{solver_type{}, solver_type{}}}};
+  // A step too short to draw anything, and one position of eight that a sweep draws from 1000.
+  timetable const g({p.at(0.5), p.at(0.5 - 1e-12)});
+  constexpr std::int64_t n = 200, positions = 8;
+  codes x(n * positions, 7), y(n * positions, 7);
+  options<> o{noise::counted{81}};
+  o.start = start::given;
+  s.sample(exec::host{}, two_flat_blocks{}, g,
+           std::tuple{batch_view<std::int32_t>{x.data(), n, positions},
+                      batch_view<std::int32_t>{y.data(), n, positions}},
+           o);
+  int alike = 0;
+  for (std::size_t k = 0; k < x.size(); ++k) alike += x[k] != 7 && y[k] != 7 ? 1 : 0;
+  CHECK(std::count(x.begin(), x.end(), 7) >= n * (positions - 1));
+  CHECK(alike > 0);  // 25 of 200 are expected; 8 standard deviations are 37
+  CHECK(alike < 62);
 }
 
 }  // namespace
