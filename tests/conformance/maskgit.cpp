@@ -86,9 +86,11 @@ void loop(json const& c, report& r, Schedule schedule) {
   std::int64_t const batch = c.at("shape").at(0), length = c.at("shape").at(1);
   diffx::process::absorbing<Schedule> const process(classes, mask, schedule);
   diffx::solver::decode<decode::log_probability, decode::mask_ratio> solver{};
-  solver.commit.begun = static_cast<double>(length) * c.at("starting_mask_ratio").get<double>();
-  solver.order_temperature = c.at("temperature").at(0);
-  solver.final_order_temperature = c.at("temperature").at(1);
+  solver.commit.begun = static_cast<double>(length) * c.value("starting_mask_ratio", 1.0);
+  // One number is where the temperature begins; it ends at 0.01.
+  json const given = c.value("temperature", json::array({2.0, 0.0}));
+  solver.order_temperature = given.is_array() ? given.at(0) : given;
+  solver.final_order_temperature = given.is_array() ? given.at(1).get<double>() : 0.01;
   diffx::sampler const s{process, solver};
   token_model const network{{}, classes, c.at("timesteps").get<std::vector<int>>()};
   numbered_words const noise{length};

@@ -412,7 +412,9 @@ bool discrete_ddim_loo_entry(json const& c, report& r) {
         r.fail("tokens are not those of the seed");
       }
       for (json const& table : c.at("loo")) {
-        level const at = p.at(1.0 - table.at("alpha").get<double>());
+        // Not by way of 1 - alpha, which costs a small alpha its digits.
+        double const alpha = table.at("alpha").get<double>();
+        level const at{1.0 - alpha, alpha, 1.0 - alpha, 0.0, 0.0};
         double const shift = diffx::detail::leave_one_out_shift(p.limit(), now, at.alpha, at.sigma);
         for (std::size_t v = 0; v < classes; ++v) {
           double const l = logits[b][s][v].get<double>();
