@@ -97,9 +97,11 @@ bool remdm_case(json const& e, report& r) {
   auto const rule = e.at("rule").get<std::string>();
   level const from = p.at(1.0 - alpha_t), to = p.at(1.0 - alpha_s);
   if (rule == "cap") return remdm_kernel(e, r, remask::cap{eta}, from.t, from, to), true;
-  if (rule == "rescale" || rule == "max") {
+  if (rule == "rescale") {
     return remdm_kernel(e, r, remask::rescale{eta}, from.t, from, to), true;
   }
+  // The largest there is, whatever eta says.
+  if (rule == "max") return remdm_kernel(e, r, remask::rescale{1.0}, from.t, from, to), true;
   if (rule == "fb" || rule == "forward_backward" || rule == "forward-backward") {
     return remdm_kernel(e, r, remask::forward_backward{}, from.t, from, to), true;
   }
@@ -145,7 +147,10 @@ bool dfm_case(json const& e, report& r) {
     r.near(v, e.at("velocity_offdiag").at(at).get<double>(), std::max(1.0, away),
            "velocity_offdiag");
     if (e.at("jump_dist").is_null()) continue;
-    r.near(away > 0.0 ? v / away : 0.0, e.at("jump_dist").at(at).get<double>(), 1.0, "jump_dist");
+    // The intensity has a factor 1 - p(x) of the source, good to eps over what that leaves.
+    double const left = 1.0 - source[static_cast<std::size_t>(x)];
+    r.near(away > 0.0 ? v / away : 0.0, e.at("jump_dist").at(at).get<double>(),
+           left > 0.0 ? 1.0 / left : 1.0, "jump_dist");
   }
   return true;
 }
