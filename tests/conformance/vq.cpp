@@ -111,8 +111,8 @@ void check_posterior(mask_and_replace const& p, settings& e, report& r) {
                                   static_cast<double>(p.limit().classes)
                             : 1.0;
   r.tolerance = std::max(1e-10, 16.0 * 0x1p-52 / left);
-  // What is 0 is 1e-30 in the reference, divided by the chance of the state that is seen: a replaced
-  // one at the least.
+  // What is 0 is 1e-30 in the reference, divided by the chance of the state that is seen: a
+  // replaced one at the least.
   double const least = std::log(1e-30 / p.between({}, p.at_index(t)).replace);
   for (std::size_t b = 0; b < shape[0]; ++b) {
     if (want.at(b).size() != static_cast<std::size_t>(p.states())) return r.fail("classes");
