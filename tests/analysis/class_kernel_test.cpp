@@ -76,6 +76,12 @@ TEST_CASE("laws of logits: no mask, what is seen is itself, and no distribution 
   CHECK_THROWS_AS(analysis::law_of_logits<double>(p.limit(), 0, numbers{0.0, 0.0}), error);
 }
 
+TEST_CASE("the reverse step from alpha = 0: a class among masks, which no data leads to, stays") {
+  process::absorbing<> const p(3);
+  auto const kernel = analysis::mixture_kernel(p, p.at(1.0), p.at(0.75), 1, numbers{0.0, 1.0, 0.0});
+  CHECK(kernel == numbers{0.0, 1.0, 0.0, 0.0});
+}
+
 TEST_CASE("laws of chains: independent positions stay so, and a start of another size is refused") {
   process::uniform<> const p(2);
   auto const network = denoiser::predicts<prediction::x0_posterior<double>>(

@@ -278,10 +278,10 @@ void fast_dllm_cache_cost(json const& e, report& r) {
       if (idles && of_block == 1) idle(at_block);
     };
     auto const run_cached = [&](auto cache) {
-      if (e.at("threshold").is_null()) {
+      if (!e.contains("threshold") || e["threshold"].is_null()) {
         run_with(decode::evenly{e.at("steps").get<int>() / (length / block)}, cache);
       } else {
-        run_with(decode::threshold{e.at("threshold").get<double>()}, cache);
+        run_with(decode::threshold{e["threshold"].get<double>()}, cache);
       }
     };
     if (name == "none") {
@@ -429,8 +429,9 @@ void dream_confidence_greedy(json const& e, report& r) {
   decode::proposal shape{};
   shape.temperature = 0.0;
   shape.top_p_first = true;
-  if (!e.at("top_p").is_null()) shape.top_p = e.at("top_p");
-  if (!e.at("top_k").is_null()) shape.top_k = e.at("top_k");
+  settings filters(e);
+  shape.top_p = filters.number("top_p", 1.0);
+  shape.top_k = filters.get("top_k", 0);
   auto const rows = e.at("logits").get<std::vector<numbers>>();
   for (char const* key : {"max_prob", "margin", "neg_entropy", "x0", "kept"}) {
     same(r, size_of(e.at(key)), size_of(e.at("logits")), std::string(key) + ", length");

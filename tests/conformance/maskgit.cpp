@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -79,16 +80,40 @@ struct token_model {
   }
 };
 
+/// decode::mask_ratio. Where its number of masks is an integer but for rounding, the reference's
+/// own product of doubles says on which side of it the floor is taken.
+struct rounded_ratio : decode::mask_ratio {
+  double const* product = nullptr;  // of every step
+  decode::choice chosen(decode::candidates const& c) const noexcept {
+    double const exact = product[c.step];
+    if (std::fabs(exact - std::nearbyint(exact)) > 1e-9 * (1.0 + exact)) {
+      return decode::mask_ratio::chosen(c);
+    }
+    int const keep = std::max(1, std::min(c.open - 1, static_cast<int>(exact)));
+    return {c.open - keep, decode::choice::never};
+  }
+};
+
 template <class Schedule>
-void loop(json const& c, report& r, Schedule schedule) {
+void loop(json const& c, report& r, Schedule schedule, bool cosine) {
   int const classes = c.at("vocab"), mask = c.at("config").at("mask_token_id");
   int const steps = c.at("num_steps");
   std::int64_t const batch = c.at("shape").at(0), length = c.at("shape").at(1);
   diffx::process::absorbing<Schedule> const process(classes, mask, schedule);
-  diffx::solver::decode<decode::log_probability, decode::mask_ratio> solver{};
-  solver.commit.begun = static_cast<double>(length) * c.at("starting_mask_ratio").get<double>();
-  solver.order_temperature = c.at("temperature").at(0);
-  solver.final_order_temperature = c.at("temperature").at(1);
+  diffx::solver::decode<decode::log_probability, rounded_ratio> solver{};
+  double const start = c.value("starting_mask_ratio", 1.0);
+  solver.commit.begun = static_cast<double>(length) * start;
+  std::vector<double> products;
+  for (int i = 0; i < steps; ++i) {
+    double const done = (i + 1.0) / steps;
+    double const left = cosine ? std::cos(done * std::numbers::pi / 2) : 1.0 - done;
+    products.push_back(static_cast<double>(length) * (start * left));
+  }
+  solver.commit.product = products.data();
+  // One number is where the temperature begins; it ends at 0.01.
+  json const given = c.value("temperature", json::array({2.0, 0.0}));
+  solver.order_temperature = given.is_array() ? given.at(0) : given;
+  solver.final_order_temperature = given.is_array() ? given.at(1).get<double>() : 0.01;
   diffx::sampler const s{process, solver};
   token_model const network{{}, classes, c.at("timesteps").get<std::vector<int>>()};
   numbered_words const noise{length};
@@ -176,9 +201,9 @@ bool maskgit_entry(json const& c, report& r) {
   auto const schedule = config.get<std::string>("masking_schedule", "cosine");
   config.refuse_unread("maskgit");
   if (schedule == "cosine") {
-    loop(c, r, diffx::schedule::mask_sine{});
+    loop(c, r, diffx::schedule::mask_sine{}, true);
   } else if (schedule == "linear") {
-    loop(c, r, diffx::schedule::mask_power{1.0});
+    loop(c, r, diffx::schedule::mask_power{1.0}, false);
   } else {
     return false;
   }

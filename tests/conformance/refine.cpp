@@ -13,7 +13,10 @@
 
 #include "papers.hpp"
 #include "tokens.hpp"
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -52,6 +55,14 @@ diffx::detail::class_row<double, 1> row_of(double const* logits, int vocab,
   row.classes = vocab;
   if (shape.filters()) shape.filter(row);
   return row;
+}
+
+/// The filters of an entry: a top_k of 0 or less and a top_p of 1 or more keep everything.
+decode::proposal filter_of(settings& keys) {
+  decode::proposal shape;
+  shape.top_k = std::max(0, keys.get("top_k", 0));
+  shape.top_p = std::min(1.0, keys.number("top_p", 1.0));
+  return shape;
 }
 
 /// The case's own numbers, and what a step of it expects.
@@ -106,9 +117,8 @@ void run_steps(json const& c, report& r, Process const& process, Solver const& s
 bool entropy_bound_case(json const& c, report& r) {
   if (c.at("kind") != "loop") return false;
   json const& config = c.at("config");
-  auto const number = [&](char const* key, double other) {
-    return config.contains(key) ? config[key].get<double>() : other;
-  };
+  settings of_config(config);
+  auto const number = [&](char const* key, double other) { return of_config.number(key, other); };
   // Names of their own: clang 14 captures no structured bindings.
   shape_of const all = shape_in(c);
   std::int64_t const rows = all.rows, positions = all.positions;
@@ -116,8 +126,11 @@ bool entropy_bound_case(json const& c, report& r) {
   int const steps = c.at("num_steps").get<int>();
   double const first = number("t_max", 0.8), last = number("t_min", 0.4);
   if (static_cast<std::size_t>(steps) != c.at("steps").size()) r.fail("number of steps");
+  double const gamma = number("entropy_bound", 0.1);
+  of_config.ignore({"num_inference_steps"});  // the case says how many
+  of_config.refuse_unread("entropy_bound");
   diffx::solver::decode<decode::neg_entropy, decode::entropy_bound> solver;
-  solver.commit.gamma = number("entropy_bound", 0.1);
+  solver.commit.gamma = gamma;
   solver.propose.temperature = first;
   solver.final_temperature = last;  // reached on the step after the reference's last
   solver.as_shaped = true;
@@ -166,12 +179,29 @@ bool block_refine_case(json const& c, report& r) {
   int const steps = c.at("num_steps").get<int>();
   int const length = c.at("block_length").get<int>();
 
-  decode::proposal shape;
-  shape.temperature = args.contains("temperature") ? args["temperature"].get<double>() : 0.0;
-  if (args.contains("top_k")) shape.top_k = args["top_k"].get<int>();
-  if (args.contains("top_p")) shape.top_p = args["top_p"].get<double>();
+  settings of_config(config), of_step(args);
+  of_config.ignore({"block_length", "num_inference_steps", "minimal_topk"});  // set, or unused
+  of_step.ignore({"minimal_topk"});
+  // An argument of the step goes before the setting. Bounds of 0 or less are below every
+  // probability; the library's are above 0.
+  auto const bound = [&](char const* key, double fallback) {
+    double const set = of_config.number(key, fallback);
+    return of_step.number(key, set);
+  };
+  double const least = std::numeric_limits<double>::min();
+  double const tau = std::max(least, bound("threshold", 0.95));
+  double const edit_above = bound("editing_threshold", INFINITY);
+  bool const edits = is_masked ? edit_above > 0.0 && edit_above < 1.0 : edit_above < 1.0;
+
+  // The filters shape what is drawn; the likeliest class is read from the whole row.
+  decode::proposal shape = filter_of(of_step);
+  shape.temperature = of_step.number("temperature", 0.0);
+  auto const method = of_step.get<std::string>("sampling_method", "auto");
+  if (method != "auto" && method != "multinomial") shape.temperature = 0.0;
   bool const draws = shape.temperature > 0.0;
-  double const tau = config.contains("threshold") ? config["threshold"].get<double>() : 0.95;
+  if (!draws) shape = decode::proposal{0.0};
+  of_config.refuse_unread("block_refine config");
+  of_step.refuse_unread("block_refine step_args");
 
   auto const look = [&](json const& step, int k, codes const& before, codes const& after,
                         codes const& was, codes const& now, std::vector<double> const& logits) {
@@ -204,8 +234,8 @@ bool block_refine_case(json const& c, report& r) {
     solver.as_shaped = true;
     solver.commit.steps = steps;
     solver.commit.tau = tau;
-    if (config.contains("editing_threshold") && config["editing_threshold"].get<double>() > 0.0) {
-      solver.edit_above = config["editing_threshold"].get<double>();
+    if (edits) {
+      solver.edit_above = std::max(least, edit_above);
       solver.edit_calls = taken;  // the case says where it ends
     }
   };
@@ -244,9 +274,10 @@ bool refine_tables(json const& c, report& r) {
     }
   }
   for (json const& filter : c.at("filters")) {
-    decode::proposal shape;
-    if (filter.contains("top_k")) shape.top_k = filter["top_k"].get<int>();
-    if (filter.contains("top_p")) shape.top_p = filter["top_p"].get<double>();
+    settings keys(filter);
+    keys.ignore({"kept"});
+    decode::proposal const shape = filter_of(keys);
+    keys.refuse_unread("filters");
     json const& kept = filter.at("kept");
     for (std::size_t b = 0; b < kept.size(); ++b) {
       for (std::size_t p = 0; p < kept[b].size(); ++p) {

@@ -97,9 +97,11 @@ bool remdm_case(json const& e, report& r) {
   auto const rule = e.at("rule").get<std::string>();
   level const from = p.at(1.0 - alpha_t), to = p.at(1.0 - alpha_s);
   if (rule == "cap") return remdm_kernel(e, r, remask::cap{eta}, from.t, from, to), true;
-  if (rule == "rescale" || rule == "max") {
+  if (rule == "rescale") {
     return remdm_kernel(e, r, remask::rescale{eta}, from.t, from, to), true;
   }
+  // The largest there is, whatever eta says.
+  if (rule == "max") return remdm_kernel(e, r, remask::rescale{1.0}, from.t, from, to), true;
   if (rule == "fb" || rule == "forward_backward" || rule == "forward-backward") {
     return remdm_kernel(e, r, remask::forward_backward{}, from.t, from, to), true;
   }
@@ -145,7 +147,10 @@ bool dfm_case(json const& e, report& r) {
     r.near(v, e.at("velocity_offdiag").at(at).get<double>(), std::max(1.0, away),
            "velocity_offdiag");
     if (e.at("jump_dist").is_null()) continue;
-    r.near(away > 0.0 ? v / away : 0.0, e.at("jump_dist").at(at).get<double>(), 1.0, "jump_dist");
+    // The intensity has a factor 1 - p(x) of the source, good to eps over what that leaves.
+    double const left = 1.0 - source[static_cast<std::size_t>(x)];
+    r.near(away > 0.0 ? v / away : 0.0, e.at("jump_dist").at(at).get<double>(),
+           left > 0.0 ? 1.0 / left : 1.0, "jump_dist");
   }
   return true;
 }
@@ -412,7 +417,9 @@ bool discrete_ddim_loo_entry(json const& c, report& r) {
         r.fail("tokens are not those of the seed");
       }
       for (json const& table : c.at("loo")) {
-        level const at = p.at(1.0 - table.at("alpha").get<double>());
+        // Not by way of 1 - alpha, which costs a small alpha its digits.
+        double const alpha = table.at("alpha").get<double>();
+        level const at{1.0 - alpha, alpha, 1.0 - alpha, 0.0, 0.0};
         double const shift = diffx::detail::leave_one_out_shift(p.limit(), now, at.alpha, at.sigma);
         for (std::size_t v = 0; v < classes; ++v) {
           double const l = logits[b][s][v].get<double>();

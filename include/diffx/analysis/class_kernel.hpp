@@ -156,16 +156,25 @@ row cavity_of_score(Process const& process, level const& t, std::span<double con
 }
 
 /// The reverse step t -> s from a posterior: the mixture of bridges. The law that solver::ancestral
-/// draws from.
+/// draws from. A class that could not be there by chance, such as a given one among masks that
+/// stand for all the rest at alpha = 0, stays.
 template <class Process>
 row mixture_kernel(Process const& process, level const& t, level const& s, int now,
                    std::span<double const> posterior) {
   auto const n = static_cast<std::size_t>(state_count(process));
+  auto const here = static_cast<std::size_t>(now);
+  row const step = transition(process, s, t), before = transition(process, {}, s);
   row out(n, 0.0);
   for (std::size_t i = 0; i < n && i < posterior.size(); ++i) {
     if (posterior[i] == 0.0) continue;
-    row const b = bridge(process, t, s, now, static_cast<int>(i));
-    for (std::size_t k = 0; k < n; ++k) out[k] += posterior[i] * b[k];
+    row b(n);
+    double sum = 0.0;
+    for (std::size_t k = 0; k < n; ++k) sum += b[k] = step[k * n + here] * before[i * n + k];
+    if (sum > 0.0) {
+      for (std::size_t k = 0; k < n; ++k) out[k] += posterior[i] * (b[k] / sum);
+    } else if (i == here) {
+      out[here] += posterior[i];
+    }
   }
   return out;
 }
