@@ -271,8 +271,8 @@ class class_row {
   /// The largest logit l such that the weights of the classes from l on, summed from the likeliest
   /// down, cross; `low` if all do not. After scan(), whose largest logit is the first. Classes are
   /// sorted into bins, and those of the crossing bin again, until they fit into a small heap.
-  template <class Weight, class Crosses>
-  DIFFX_HD T least_with(T low, Weight const& weight, Crosses const& crosses) const noexcept {
+  template <class Weigh, class Crosses>
+  DIFFX_HD T least_with(T low, Weigh const& weigh, Crosses const& crosses) const noexcept {
     binning range{low, largest_, T(0)};  // one bin
     int bin = 0;
     double above = 0.0;  // the weight of what is surely kept
@@ -294,7 +294,7 @@ class class_row {
         make_heap(near, count);
         for (; count > 0; --count) {
           last = near[0];
-          above += static_cast<double>(weight(last));
+          above += static_cast<double>(weigh(last));
           if (crosses(above)) break;
           pop_heap(near, count);
         }
@@ -316,7 +316,7 @@ class class_row {
       double sum[bins + 1] = {};
       for_each_chunk(range, [&](T const* l, int const* bins_of, int n) {
         T w[tile];
-        for (int k = 0; k < n; ++k) w[k] = weight(l[k]);
+        for (int k = 0; k < n; ++k) w[k] = weigh(l[k]);
         for (int k = 0; k < n; ++k) sum[bins_of[k]] += static_cast<double>(w[k]);
       });
       int last = 0;  // where rounding leaves too little in all, the lowest
