@@ -8,6 +8,7 @@ namespace conformance {
 namespace {
 
 constexpr entry_file files[] = {
+    {"000-canon-table", table_canon_entry},
     {"000-discrete-canon", discrete_canon_entry},
     {"017-rdlm", rdlm_entry},
     {"047-dkv-cache", decoding_entry},

@@ -1,0 +1,282 @@
+#pragma once
+
+#include <diffx/detail/whole_file.hpp>
+#include <diffx/domain/table/csv.hpp>
+#include <diffx/domain/table/dates.hpp>
+#include <diffx/domain/table/typed_table.hpp>
+#include <diffx/error.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace diffx::domain::table {
+
+struct csv_options {
+  char separator = ',';
+  std::vector<std::string> missing{};  // fields that are missing cells, beside the empty ones
+  std::vector<column_type> types{};    // kinds that are known; the others are inferred
+  bool exact = false;                  // the header must be `types`, all of them in their order
+  std::string end_of_line = "\n";      // written; RFC 4180 names "\r\n"
+};
+
+/// What reading found out about a column.
+struct column_report {
+  column_type type;
+  bool inferred = true;
+  std::int64_t missing = 0;
+  std::int64_t distinct = 0;  // different fields that are not missing
+  std::string reason{};       // why it is no numeric column, with the line: "line 7: 'abc' is ..."
+};
+
+struct csv_table {
+  typed_table table;  // knows the line of every row
+  std::vector<column_report> report;
+};
+
+}  // namespace diffx::domain::table
+
+namespace diffx::detail {
+
+/// A number that uses all of its text, finite or not; nothing if it is none. Digits after a leading
+/// 0 make a label (a postcode, an account), which a number would cut.
+inline std::optional<double> number_of(std::string_view s) noexcept {
+  std::size_t const sign = !s.empty() && (s[0] == '-' || s[0] == '+') ? 1 : 0;
+  if (s.size() > sign + 1 && s[sign] == '0' && s[sign + 1] >= '0' && s[sign + 1] <= '9') {
+    return std::nullopt;
+  }
+  if (sign == 1 && s.size() > 1 && (s[1] == '-' || s[1] == '+')) return std::nullopt;
+  if (!s.empty() && s[0] == '+') s.remove_prefix(1);
+  double v = 0.0;
+  auto const r = std::from_chars(s.data(), s.data() + s.size(), v);
+  if (r.ptr != s.data() + s.size() || s.empty()) return std::nullopt;
+  if (r.ec == std::errc::result_out_of_range) return INFINITY;
+  if (r.ec != std::errc()) return std::nullopt;
+  return v;
+}
+
+/// A column's fields while the table is read.
+struct csv_column {
+  std::string name;
+  std::vector<domain::table::label> cells;
+};
+
+/// The start of a field, for a message.
+inline std::string excerpt(std::string_view s) {
+  return "'" + std::string(s.substr(0, 40)) + (s.size() > 40 ? "...'" : "'");
+}
+
+}  // namespace diffx::detail
+
+namespace diffx::domain::table {
+
+/// A table from a CSV text with a header.
+///
+/// A column that is not named in `types` is numeric if every cell that is not missing is a finite
+/// number, else a date if every one is YYYY-MM-DD, else of categories; so is one whose cells are
+/// all missing. A field is missing if it is empty and has no quotes, or is one of `missing`. Lines
+/// without any text are skipped, unless the table has one column, where each is a missing cell.
+///
+/// Errors    what csv_reader refuses; no header, a column without a name or one name twice, a
+///           header that is not the one asked for; a record of more or fewer fields than the
+///           header; a cell that is not of its column's kind; NaN, inf and what no double holds
+///           among numbers: throws diffx::error with line and column.
+inline csv_table read_csv(std::string_view text, csv_options const& options = {}) {
+  constexpr auto where = "diffx::domain::table::read_csv";
+  auto const fail_line = [&](std::int64_t line, std::string const& what) {
+    detail::fail(std::string(where) + ": line " + std::to_string(line) + ": " + what);
+  };
+  csv_reader reader(text, options.separator);
+  std::vector<csv_field> record;
+  auto const is_blank = [&] {
+    return record.size() == 1 && record[0].text.empty() && !record[0].quoted;
+  };
+  bool some = reader.next(record);
+  while (some && is_blank()) some = reader.next(record);
+  if (!some) detail::fail(std::string(where) + ": the text is empty; it needs a header");
+
+  std::vector<detail::csv_column> columns;
+  for (csv_field const& f : record) {
+    if (f.text.empty()) {
+      fail_line(reader.line(), "column " + std::to_string(columns.size()) + " has no name");
+    }
+    for (auto const& c : columns) {
+      if (c.name == f.text)
+        fail_line(reader.line(), "column " + detail::excerpt(f.text) + " twice");
+    }
+    columns.push_back({f.text, {}});
+  }
+  for (std::size_t j = 0; j < options.types.size(); ++j) {
+    std::string const& name = options.types[j].name;
+    bool const there =
+        std::any_of(columns.begin(), columns.end(), [&](auto const& c) { return c.name == name; });
+    if (!there) fail_line(reader.line(), "the header has no column '" + name + "'");
+    if (options.exact && columns[j].name != name) {
+      fail_line(reader.line(), "column " + std::to_string(j) + " is '" + columns[j].name +
+                                   "', must be '" + name + "'");
+    }
+  }
+  if (options.exact && columns.size() != options.types.size()) {
+    fail_line(reader.line(), "the header has " + std::to_string(columns.size()) +
+                                 " columns, must have " + std::to_string(options.types.size()));
+  }
+
+  std::vector<std::int64_t> lines;
+  auto const is_missing = [&](csv_field const& f) {
+    return (f.text.empty() && !f.quoted) ||
+           std::find(options.missing.begin(), options.missing.end(), f.text) !=
+               options.missing.end();
+  };
+  while (reader.next(record)) {
+    if (columns.size() > 1 && is_blank()) continue;
+    if (record.size() != columns.size()) {
+      fail_line(reader.line(), std::to_string(record.size()) + " fields, must be " +
+                                   std::to_string(columns.size()) + " as in the header");
+    }
+    lines.push_back(reader.line());
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      columns[j].cells.push_back(is_missing(record[j]) ? label() : label(record[j].text));
+    }
+  }
+
+  csv_table out;
+  std::vector<column> typed;
+  for (auto& c : columns) {
+    column_report r;
+    r.type.name = c.name;
+    std::unordered_set<std::string_view> different;
+    std::optional<std::size_t> no_number, no_date, not_finite;
+    for (std::size_t i = 0; i < c.cells.size(); ++i) {
+      if (!c.cells[i]) {
+        ++r.missing;
+        continue;
+      }
+      std::string_view const cell = *c.cells[i];
+      different.insert(cell);
+      auto const number = detail::number_of(cell);
+      if (!number && !no_number) no_number = i;
+      if (number && !std::isfinite(*number) && !not_finite) not_finite = i;
+      if (!no_date && !days_of(cell)) no_date = i;
+    }
+    r.distinct = static_cast<std::int64_t>(different.size());
+    bool const empty = r.distinct == 0;
+    auto const at = [&](std::size_t i) {
+      return "line " + std::to_string(lines[i]) + ": " + detail::excerpt(*c.cells[i]);
+    };
+    if (no_number) r.reason = at(*no_number) + " is no number";
+    if (empty) r.reason = "every cell is missing";
+    r.type.kind = !empty && !no_number ? column_kind::numeric
+                  : !empty && !no_date ? column_kind::date
+                                       : column_kind::category;
+    for (auto const& known : options.types) {
+      if (known.name != c.name) continue;
+      r.inferred = false;
+      r.type.kind = known.kind;
+      auto const& wrong = known.kind == column_kind::date ? no_date : no_number;
+      if (known.kind != column_kind::category && wrong) {
+        detail::fail_in(where, c.name,
+                        at(*wrong) + " is no " +
+                            (known.kind == column_kind::date ? "date YYYY-MM-DD" : "number") +
+                            ", but the column is " + std::string(name_of(known.kind)));
+      }
+    }
+    if (r.type.kind == column_kind::numeric && not_finite) {
+      detail::fail_in(where, c.name,
+                      at(*not_finite) +
+                          " is no finite number; name it in csv_options::missing if it stands for "
+                          "a missing cell, or the column in csv_options::types if it is a label");
+    }
+    column to{r.type, {}, {}};
+    if (r.type.kind == column_kind::category) {
+      to.labels = std::move(c.cells);
+    } else {
+      for (auto const& cell : c.cells) {
+        to.numbers.push_back(!cell                              ? std::nan("")
+                             : r.type.kind == column_kind::date ? *days_of(*cell)
+                                                                : *detail::number_of(*cell));
+      }
+      c.cells = {};
+    }
+    typed.push_back(std::move(to));
+    out.report.push_back(std::move(r));
+  }
+  out.table = typed_table(std::move(typed), std::move(lines));
+  return out;
+}
+
+inline csv_table read_csv_file(std::string const& path, csv_options const& options = {}) {
+  return read_csv(detail::read_whole_file("diffx::domain::table::read_csv_file", path), options);
+}
+
+/// A table as a CSV text with a header, which read_csv with its schema() turns into the same table:
+/// numbers have as many digits as that takes, and a label that would be read as a missing cell
+/// stands in quotes.
+///
+/// Errors    a table without columns, an infinite number, a date outside the years 0001 to 9999, a
+///           label that is one of `missing` or holds a byte 0: throws diffx::error with row and
+///           column.
+inline std::string write_csv(typed_table const& t, csv_options const& options = {}) {
+  constexpr auto where = "diffx::domain::table::write_csv";
+  if (t.columns().empty()) detail::fail(std::string(where) + ": the table has no columns");
+  detail::require(options.end_of_line == "\n" || options.end_of_line == "\r\n", where,
+                  "length of end_of_line", static_cast<long long>(options.end_of_line.size()),
+                  "that of \\n or \\r\\n");
+  std::string out;
+  std::vector<csv_field> record(t.columns().size());
+  for (std::size_t j = 0; j < record.size(); ++j) {
+    record[j].text = t.columns()[j].type.name;
+    if (record[j].text.find('\0') != std::string::npos) {
+      detail::fail_in(where, record[j].text, "the name holds a byte 0");
+    }
+  }
+  put_csv_record(out, record, options.separator, options.end_of_line);
+  for (std::size_t i = 0; i < t.rows(); ++i) {
+    for (std::size_t j = 0; j < record.size(); ++j) {
+      column const& c = t.columns()[j];
+      place const at{c.type.name, t.lines()};
+      csv_field& f = record[j];
+      f = {};
+      if (c.type.kind == column_kind::category) {
+        if (!c.labels[i]) continue;
+        f.text = *c.labels[i];
+        f.quoted = f.text.empty();
+      } else {
+        double const x = c.numbers[i];
+        if (std::isnan(x)) continue;
+        if (std::isinf(x)) detail::fail_at(where, at, i, "an infinite number");
+        if (c.type.kind == column_kind::date && !is_day(x)) {
+          detail::fail_at(where, at, i,
+                          detail::text(x) + " days are outside the years 0001 to 9999");
+        }
+        f.text = c.type.kind == column_kind::date ? date_of(x) : detail::text(x);
+      }
+      if (std::find(options.missing.begin(), options.missing.end(), f.text) !=
+          options.missing.end()) {
+        detail::fail_at(where, at, i, detail::excerpt(f.text) + " would be read as a missing cell");
+      }
+      if (f.text.find('\0') != std::string::npos) {
+        detail::fail_at(where, at, i, "the label holds a byte 0");
+      }
+    }
+    put_csv_record(out, record, options.separator, options.end_of_line);
+  }
+  return out;
+}
+
+/// The same into a file, which is there as a whole or not at all.
+inline void write_csv_file(std::string const& path, typed_table const& t,
+                           csv_options const& options = {}) {
+  detail::write_whole_file("diffx::domain::table::write_csv_file", path, write_csv(t, options));
+}
+
+}  // namespace diffx::domain::table
