@@ -14,6 +14,16 @@
 
 namespace diffx::detail {
 
+/// 16 hexadecimal digits.
+inline std::string checksum(std::string_view text) {
+  hash64 h;
+  h.add(text);
+  std::string digits(16, '0');
+  std::uint64_t rest = h.value();
+  for (std::size_t i = 16; i-- > 0; rest >>= 4) digits[i] = "0123456789abcdef"[rest & 15];
+  return digits;
+}
+
 /// A fitted codec as text: items that end with a space or a newline, strings with their length,
 /// numbers with as many digits as give the same double again, and a checksum of all before it.
 ///
@@ -43,14 +53,7 @@ class codec_text_writer {
   }
   void end_line() { text_.back() = '\n'; }
 
-  std::string finish() {
-    hash64 h;
-    h.add(text_);
-    std::string digits(16, '0');
-    std::uint64_t rest = h.value();
-    for (std::size_t i = 16; i-- > 0; rest >>= 4) digits[i] = "0123456789abcdef"[rest & 15];
-    return text_ + "checksum " + digits + "\n";
-  }
+  std::string finish() { return text_ + "checksum " + checksum(text_) + "\n"; }
 
  private:
   std::string text_;
@@ -74,12 +77,7 @@ class codec_text_reader {
       broken("it is cut off: its last line is no checksum");
     }
     rest_ = text.substr(0, text.size() - tail);
-    hash64 h;
-    h.add(rest_);
-    std::uint64_t stored = 0;
-    auto const digits = text.substr(text.size() - tail + 9, 16);
-    auto const r = std::from_chars(digits.data(), digits.data() + 16, stored, 16);
-    if (r.ec != std::errc() || r.ptr != digits.data() + 16 || stored != h.value()) {
+    if (text.substr(text.size() - tail + 9, 16) != checksum(rest_)) {
       broken("its checksum differs: it was altered or damaged");
     }
     rest_.remove_prefix(start.size() + 2);

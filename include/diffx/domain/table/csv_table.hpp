@@ -236,7 +236,8 @@ inline std::string write_csv(typed_table const& t, csv_options const& options = 
   for (std::size_t j = 0; j < record.size(); ++j) {
     record[j].text = t.columns()[j].type.name;
     if (record[j].text.find('\0') != std::string::npos) {
-      detail::fail_in(where, record[j].text, "the name holds a byte 0");
+      detail::fail(std::string(where) + ": column " + std::to_string(j) +
+                   ": the name holds a byte 0");
     }
   }
   put_csv_record(out, record, options.separator, options.end_of_line);
