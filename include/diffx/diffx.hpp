@@ -30,6 +30,7 @@
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
 #include <diffx/decode/align.hpp>
+#include <diffx/decode/clean_bits.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
 #include <diffx/decode/order.hpp>
@@ -177,6 +178,7 @@
 #include <diffx/schedule/cosine_dsno.hpp>
 #include <diffx/schedule/edm.hpp>
 #include <diffx/schedule/exponential.hpp>
+#include <diffx/schedule/flip_table.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/jascha.hpp>
 #include <diffx/schedule/jsd.hpp>

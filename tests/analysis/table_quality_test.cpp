@@ -60,9 +60,9 @@ TEST_CASE("closest_records: both distances, and the ratio") {
   analysis::mixed_rows const r{3, 2, 1, real.data(), kind.data()};
   analysis::mixed_rows const s{2, 2, 1, made.data(), made_kind.data()};
   auto const l1 = analysis::closest_records(r, s);
-  CHECK(l1[0].first == 0.0);
-  CHECK(l1[0].second == Approx(0.5 + 0.8 + 2.0));
-  CHECK(l1[0].ratio() == 0.0);
+  CHECK(l1[0].first == Approx(0.5 + 0.8));  // nearer than the same numbers of another kind
+  CHECK(l1[0].second == 2.0);
+  CHECK(l1[0].ratio() == Approx(0.65));
   CHECK(l1[1].first == Approx(0.5));
   CHECK(l1[1].second == Approx(0.5 + 0.2 + 2.0));
   auto const l2 = analysis::closest_records(r, s, analysis::record_distance::l2);

@@ -27,5 +27,6 @@ bool vq_entry(json const& entry, report& r);
 bool udlm_guidance(json const& entry, report& r);
 bool edlm(json const& entry, report& r);
 bool table_canon_entry(json const& entry, report& r);
+bool binary_diffusion_entry(json const& entry, report& r);
 
 }  // namespace conformance

@@ -1,19 +1,26 @@
-// The golden entries of tables: column transforms, numbering of categories, rounding, quality.
+// The golden entries of tables: column transforms, numbering of categories, rounding, quality; rows
+// of bits, their schedules and what a step of them takes from a network.
 
 #include <diffx/analysis/table_quality.hpp>
+#include <diffx/decode/clean_bits.hpp>
+#include <diffx/domain/table/fixed_binary.hpp>
 #include <diffx/domain/table/min_max.hpp>
 #include <diffx/domain/table/ordinal.hpp>
 #include <diffx/domain/table/quantile_normal.hpp>
 #include <diffx/domain/table/round_to_observed.hpp>
 #include <diffx/domain/table/standard.hpp>
+#include <diffx/grid/index.hpp>
+#include <diffx/schedule/flip_table.hpp>
 
 #include "papers.hpp"
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace conformance {
@@ -164,6 +171,141 @@ void quality(json const& in, json const& want, report& r) {
   compare(r, ratio, want.at("nndr"), "nndr");
 }
 
+void flip_schedule(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"schedule", "n_timesteps", "row_bits", "start", "end", "indices"}, r);
+  refuse_unread(want, {"beta"}, r);
+  int const steps = in.at("n_timesteps").get<int>();
+  double const start = in.at("start").get<double>(), end = in.at("end").get<double>();
+  if (start != 1.0 / in.at("row_bits").get<double>()) r.fail("it does not begin at 1 / row_bits");
+  auto const kind = in.at("schedule").get<std::string>();
+  if (kind != "linear" && kind != "quad" && kind != "sigmoid") return r.fail("unknown " + kind);
+  auto const flips = kind == "linear" ? diffx::schedule::flip_linear(steps, start, end)
+                     : kind == "quad" ? diffx::schedule::flip_quadratic(steps, start, end)
+                                      : diffx::schedule::flip_sigmoid(steps, start, end);
+  numbers got;
+  for (json const& i : in.at("indices")) got.push_back(flips.flip(i.get<int>()));
+  compare(r, got, want.at("beta"), "beta");
+}
+
+void timestep_subset(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"n_total", "n_steps"}, r);
+  refuse_unread(want, {"count", "first", "last"}, r);
+  auto got = diffx::grid::index::strided(in.at("n_total").get<int>(), in.at("n_steps").get<int>());
+  std::reverse(got.begin(), got.end());  // the file's are ascending
+  auto const first = static_cast<std::ptrdiff_t>(want.at("first").size());
+  auto const last = static_cast<std::ptrdiff_t>(want.at("last").size());
+  auto const count = std::ssize(got);
+  if (first > count || last > count) return r.fail("too few timesteps");
+  compare(r, {static_cast<double>(count)}, json::array({want.at("count")}), "count");
+  compare(r, {got.begin(), got.begin() + first}, want.at("first"), "first");
+  compare(r, {got.end() - last, got.end()}, want.at("last"), "last");
+}
+
+table::typed_table table_of(json const& columns, report& r) {
+  std::vector<table::column> out;
+  for (json const& c : columns) {
+    refuse_unread(c, {"name", "kind", "values"}, r);
+    auto const name = c.at("name").get<std::string>();
+    if (c.at("kind") == "numeric") {
+      out.push_back(table::numeric_column(name, c.at("values").get<numbers>()));
+    } else {
+      std::vector<table::label> labels;
+      for (json const& l : c.at("values")) labels.emplace_back(l.get<std::string>());
+      out.push_back(table::category_column(name, std::move(labels)));
+    }
+  }
+  return table::typed_table(std::move(out));
+}
+
+/// As the reference does it: numbers are cut and stay what they are, labels come as they appear.
+table::per_column<table::binary_options> of_the_reference() {
+  table::per_column<table::binary_options> o;
+  o.usual.rounding = table::binary_rounding::truncate;
+  o.usual.snapping = table::snap::none;
+  o.usual.categories.order = table::category_order::first_appearance;
+  return o;
+}
+
+void codec(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"columns"}, r);
+  refuse_unread(want, {"bits_per_column", "row_bits", "rows", "min_max", "decoded"}, r);
+  auto const t = table_of(in.at("columns"), r);
+  auto const c = table::fixed_binary::fit(t, of_the_reference());
+  auto const widths = c.bits();
+  r.list({widths.begin(), widths.end()}, want.at("bits_per_column"), 0.0, "bits_per_column");
+  r.list({static_cast<double>(c.row_bits())}, json::array({want.at("row_bits")}), 0.0, "row_bits");
+  auto const bits = c.encode(t);
+  std::string written;
+  for (std::uint8_t const b : bits) written += b != 0 ? '1' : '0';
+  std::string expected;
+  for (json const& row : want.at("rows")) expected += row.get<std::string>();
+  ++r.compared;
+  if (written != expected) r.fail("other bits: " + written);
+  for (auto const& [name, range] : want.at("min_max").items()) {
+    auto const [min, max] = c.range(name);
+    r.list({min, max}, range, 0.0, "range of " + name);
+  }
+  auto const back =
+      c.decode(table::unpack_bits(table::pack_bits(bits, c.row_bits()), c.row_bits()));
+  if (back.invalid != 0) r.fail("invalid codes of its own");
+  if (want.at("decoded").size() != t.columns().size()) r.fail("number of columns");
+  for (auto const& [name, values] : want.at("decoded").items()) {
+    auto const& got = back.table.at(name);
+    if (got.type.kind == table::column_kind::numeric) {
+      compare(r, got.numbers, values, name);
+    } else {
+      ++r.compared;
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        if (got.labels[i] != values.at(i).get<std::string>()) r.fail(name + ": another label");
+      }
+    }
+  }
+}
+
+/// A code that no category has decodes to nothing.
+void codec_invalid_code(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"column", "cardinality", "bits"}, r);
+  refuse_unread(want, {"decoded"}, r);
+  std::vector<table::label> labels;
+  for (int i = 0; i < in.at("cardinality").get<int>(); ++i) labels.emplace_back(std::to_string(i));
+  auto const c = table::fixed_binary::fit(table::typed_table(
+      {table::category_column(in.at("column").get<std::string>(), std::move(labels))}));
+  std::vector<std::uint8_t> bits;
+  for (char const b : in.at("bits").get<std::string>()) bits.push_back(b == '1' ? 1 : 0);
+  auto const got = c.decode(bits);
+  ++r.compared;
+  if (want.at("decoded") != json::array({nullptr})) r.fail("only invalid codes are read");
+  if (got.table.columns()[0].labels != std::vector<table::label>(1) || got.invalid != 1) {
+    r.fail("the code names a category");
+  }
+}
+
+/// The clean bits, and the next ones with the file's own flips.
+void binary_step(diffx::decode::bit_source from, json const& in, json const& want, report& r) {
+  refuse_unread(in, {"x_t", "logits", "t", "n_timesteps", "threshold", "renoise_mask"}, r);
+  refuse_unread(want, {"x0_hat", "x_next"}, r);
+  diffx::decode::clean_bits const clean{from, in.at("threshold").get<double>()};
+  clean.check();
+  bool const mask = clean.reads_mask(in.at("t").get<int>(), in.at("n_timesteps").get<int>());
+  auto const limit = static_cast<float>(clean.limit());
+  for (std::size_t i = 0; i < in.at("x_t").size(); ++i) {
+    auto const x = in["x_t"][i].get<std::vector<int>>();
+    auto const logits = in.at("logits").at(i).get<std::vector<float>>();
+    auto const flips = in.at("renoise_mask").at(i).get<std::vector<int>>();
+    if (logits.size() != 2 * x.size() || flips.size() != x.size()) return r.fail("lengths");
+    numbers x0, next;
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      float const logit = logits[mask ? x.size() + k : k];
+      auto const bit =
+          diffx::decode::clean_bits::bit(static_cast<std::uint8_t>(x[k]), logit, limit, mask);
+      x0.push_back(bit);
+      next.push_back(bit ^ flips[k]);
+    }
+    compare(r, x0, want.at("x0_hat").at(i), "x0_hat of row " + std::to_string(i));
+    compare(r, next, want.at("x_next").at(i), "x_next of row " + std::to_string(i));
+  }
+}
+
 }  // namespace
 
 bool table_canon_entry(json const& e, report& r) {
@@ -176,6 +318,22 @@ bool table_canon_entry(json const& e, report& r) {
   if (name == "round_to_observed") return round_to_observed(in, want, r), true;
   if (name == "ordinal") return ordinal(in, want, r), true;
   if (name == "quality") return quality(in, want, r), true;
+  return false;
+}
+
+bool binary_diffusion_entry(json const& e, report& r) {
+  using diffx::decode::bit_source;
+  refuse_unread(e, {"name", "inputs", "expected", "tol", "note"}, r);
+  r.tolerance = e.at("tol").get<double>();
+  auto const name = e.at("name").get<std::string>();
+  json const &in = e.at("inputs"), &want = e.at("expected");
+  if (name == "beta_schedule") return flip_schedule(in, want, r), true;
+  if (name == "timestep_subset") return timestep_subset(in, want, r), true;
+  if (name == "codec") return codec(in, want, r), true;
+  if (name == "codec_invalid_code") return codec_invalid_code(in, want, r), true;
+  if (name == "step_target") return binary_step(bit_source::target, in, want, r), true;
+  if (name == "step_mask") return binary_step(bit_source::mask, in, want, r), true;
+  if (name == "step_half-half") return binary_step(bit_source::half_half, in, want, r), true;
   return false;
 }
 
