@@ -55,6 +55,9 @@ struct binary_options {
 ///           whole rows; a file that is none, cut off or altered: throws diffx::error.
 class fixed_binary {
  public:
+  static constexpr std::string_view name = "domain::table::fixed_binary";
+  static constexpr std::string_view source = "arXiv:2409.13882";
+
   static fixed_binary fit(typed_table const& t, per_column<binary_options> const& options = {}) {
     if (t.rows() == 0) detail::fail(std::string(where) + ": the table has no rows");
     options.require_names(t);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <string_view>
 
 namespace diffx::domain::table {
 
@@ -20,6 +21,9 @@ namespace diffx::domain::table {
 ///           throws diffx::error. encode and decode take NaN to NaN.
 class min_max {
  public:
+  static constexpr std::string_view name = "domain::table::min_max";
+  static constexpr std::string_view source = "";
+
   static min_max fit(std::span<double const> x, double low = 0.0, double high = 1.0,
                      place const& at = {}) {
     detail::require_cells(where, x, at);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,9 @@ enum class class_view : std::uint8_t {
 ///           NaN in a block: throws diffx::error.
 class one_hot {
  public:
+  static constexpr std::string_view name = "domain::table::one_hot";
+  static constexpr std::string_view source = "arXiv:2102.05379";
+
   explicit one_hot(std::vector<int> classes, class_view view = class_view::one_hot,
                    bool mask = false)
       : classes_(std::move(classes)), view_(view) {

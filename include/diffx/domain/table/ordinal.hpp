@@ -45,6 +45,9 @@ struct ordinal_options {
 ///           diffx::error.
 class ordinal {
  public:
+  static constexpr std::string_view name = "domain::table::ordinal";
+  static constexpr std::string_view source = "";
+
   static ordinal fit(std::span<label const> x, ordinal_options const& o = {},
                      place const& at = {}) {
     if (x.empty()) detail::fail_in(where, at.column, "no rows to fit on");

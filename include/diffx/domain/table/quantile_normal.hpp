@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,9 @@ namespace diffx::domain::table {
 ///           diffx::error. encode and decode take NaN to NaN.
 class quantile_normal {
  public:
+  static constexpr std::string_view name = "domain::table::quantile_normal";
+  static constexpr std::string_view source = "arXiv:2209.15421";
+
   static constexpr double bound = 5.199337582605575;
 
   static int default_levels(std::size_t rows) noexcept {

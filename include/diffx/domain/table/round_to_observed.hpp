@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,9 @@ namespace diffx::domain::table {
 /// Errors    no values, or one that is not finite: throws diffx::error. NaN stays NaN.
 class round_to_observed {
  public:
+  static constexpr std::string_view name = "domain::table::round_to_observed";
+  static constexpr std::string_view source = "arXiv:2209.15421";
+
   static round_to_observed fit(std::span<double const> x, place const& at = {}) {
     detail::require_cells(where, x, at);
     std::vector<double> values(x.begin(), x.end());

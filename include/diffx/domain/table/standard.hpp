@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <span>
+#include <string_view>
 
 namespace diffx::domain::table {
 
@@ -18,6 +19,9 @@ namespace diffx::domain::table {
 ///           throws diffx::error. encode and decode take NaN to NaN.
 class standard {
  public:
+  static constexpr std::string_view name = "domain::table::standard";
+  static constexpr std::string_view source = "";
+
   static standard fit(std::span<double const> x, place const& at = {}) {
     detail::require_cells(where, x, at);
     double const mean = mean_of(x);

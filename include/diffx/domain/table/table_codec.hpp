@@ -73,6 +73,9 @@ struct encoded {
 ///           file that is none, cut off or altered: throws diffx::error.
 class table_codec {
  public:
+  static constexpr std::string_view name = "domain::table::table_codec";
+  static constexpr std::string_view source = "arXiv:2209.15421";
+
   static table_codec fit(typed_table const& t, per_column<codec_options> const& options = {}) {
     if (t.rows() == 0) detail::fail(std::string(where) + ": the table has no rows");
     options.require_names(t);
