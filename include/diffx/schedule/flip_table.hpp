@@ -54,8 +54,9 @@ inline flip_table flip_quadratic(int steps, double begin, double end = 0.5) {
   std::vector<double> flips;
   for (int i = 0; i < steps; ++i) {
     double const root = detail::spread(std::sqrt(begin), std::sqrt(end), i, steps);
-    // The last one is `end`: its root squared may be above 1/2 by a rounding.
-    flips.push_back(i == steps - 1 && steps > 1 ? end : root * root);
+    // The square of a root may be above the end by a rounding.
+    flips.push_back(i == 0 ? begin : std::fmin(root * root, std::fmax(begin, end)));
+    if (i > 0 && i == steps - 1) flips.back() = end;
   }
   return flip_table(std::move(flips));
 }
