@@ -71,6 +71,20 @@ TEST_CASE("quantile_normal: normal numbers, in order, and back") {
   CHECK(squares / 3000.0 == doctest::Approx(1.0).epsilon(0.05));
 }
 
+TEST_CASE("quantile_normal: the units of a column make no difference") {
+  auto const x = skewed(100);
+  auto const q = table::quantile_normal::fit(x);
+  for (double const unit : {0x1p-200, 0x1p-30, 0x1p40}) {  // powers of 2: the same digits
+    numbers scaled = x;
+    for (double& v : scaled) v *= unit;
+    auto const other = table::quantile_normal::fit(scaled);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      CHECK(other.encode(scaled[i]) == q.encode(x[i]));
+      CHECK(other.decode(0.1) == q.decode(0.1) * unit);
+    }
+  }
+}
+
 TEST_CASE("quantile_normal: ties go to the middle of their levels, constants to 0") {
   // Half of the rows are 0 and lie in the middle: levels 1/4 to 3/4.
   auto const q = table::quantile_normal::fit(numbers{-1, -0.5, 0, 0, 0, 0.5, 1}, 7);

@@ -26,6 +26,7 @@ struct csv_options {
   char separator = ',';
   std::vector<std::string> missing{};  // fields that are missing cells, beside the empty ones
   std::vector<column_type> types{};    // kinds that are known; the others are inferred
+  bool trim = false;                   // blanks around a field without quotes are no part of it
   bool exact = false;                  // the header must be `types`, all of them in their order
   std::string end_of_line = "\n";      // written; RFC 4180 names "\r\n"
 };
@@ -48,15 +49,15 @@ struct csv_table {
 
 namespace diffx::detail {
 
-/// A number that uses all of its text, finite or not; nothing if it is none. Digits after a leading
-/// 0 make a label (a postcode, an account), which a number would cut.
-inline std::optional<double> number_of(std::string_view s) noexcept {
+/// Digits after a leading 0: a label (a postcode, an account), which a number would cut.
+inline bool is_digit_code(std::string_view s) noexcept {
   std::size_t const sign = !s.empty() && (s[0] == '-' || s[0] == '+') ? 1 : 0;
-  if (s.size() > sign + 1 && s[sign] == '0' && s[sign + 1] >= '0' && s[sign + 1] <= '9') {
-    return std::nullopt;
-  }
-  if (sign == 1 && s.size() > 1 && (s[1] == '-' || s[1] == '+')) return std::nullopt;
-  if (!s.empty() && s[0] == '+') s.remove_prefix(1);
+  return s.size() > sign + 1 && s[sign] == '0' && s[sign + 1] >= '0' && s[sign + 1] <= '9';
+}
+
+/// A number that uses all of its text, finite or not; nothing if it is none.
+inline std::optional<double> number_of(std::string_view s) noexcept {
+  if (s.size() > 1 && s[0] == '+' && s[1] != '-') s.remove_prefix(1);
   double v = 0.0;
   auto const r = std::from_chars(s.data(), s.data() + s.size(), v);
   if (r.ptr != s.data() + s.size() || s.empty()) return std::nullopt;
@@ -71,9 +72,139 @@ struct csv_column {
   std::vector<domain::table::label> cells;
 };
 
+inline std::string_view trimmed(std::string_view s) noexcept {
+  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
+  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
+  return s;
+}
+
 /// The start of a field, for a message.
 inline std::string excerpt(std::string_view s) {
   return "'" + std::string(s.substr(0, 40)) + (s.size() > 40 ? "...'" : "'");
+}
+
+/// A text of records, with blanks cut off where that was asked for.
+class csv_records {
+ public:
+  csv_records(std::string_view text, domain::table::csv_options const& options)
+      : reader_(text, options.separator), trim_(options.trim) {}
+
+  bool next() {
+    bool const some = reader_.next(fields);
+    for (domain::table::csv_field& f : fields) {
+      if (trim_ && !f.quoted) f.text = std::string(trimmed(f.text));
+    }
+    return some;
+  }
+  bool is_blank() const noexcept {
+    return fields.size() == 1 && fields[0].text.empty() && !fields[0].quoted;
+  }
+  std::int64_t line() const noexcept { return reader_.line(); }
+  [[noreturn]] void fail(std::string const& what) const {
+    detail::fail("diffx::domain::table::read_csv: line " + std::to_string(line()) + ": " + what);
+  }
+
+  std::vector<domain::table::csv_field> fields;
+
+ private:
+  domain::table::csv_reader reader_;
+  bool trim_;
+};
+
+/// The columns that the header names, as yet without cells.
+inline std::vector<csv_column> read_csv_header(csv_records& in,
+                                               domain::table::csv_options const& options) {
+  bool some = in.next();
+  while (some && in.is_blank()) some = in.next();
+  if (!some) fail("diffx::domain::table::read_csv: the text is empty; it needs a header");
+  std::vector<csv_column> columns;
+  auto const has = [&](std::string_view name) {
+    return std::any_of(columns.begin(), columns.end(),
+                       [&](csv_column const& c) { return c.name == name; });
+  };
+  for (domain::table::csv_field const& f : in.fields) {
+    if (f.text.empty()) in.fail("column " + std::to_string(columns.size()) + " has no name");
+    if (has(f.text)) in.fail("column " + excerpt(f.text) + " twice");
+    columns.push_back({f.text, {}});
+  }
+  for (auto const& known : options.types) {
+    if (!has(known.name)) in.fail("the header has no column " + excerpt(known.name));
+  }
+  if (!options.exact) return columns;
+  if (columns.size() != options.types.size()) {
+    in.fail("the header has " + std::to_string(columns.size()) + " columns, must have " +
+            std::to_string(options.types.size()));
+  }
+  for (std::size_t j = 0; j < columns.size(); ++j) {
+    if (columns[j].name != options.types[j].name) {
+      in.fail("column " + std::to_string(j) + " is " + excerpt(columns[j].name) + ", must be " +
+              excerpt(options.types[j].name));
+    }
+  }
+  return columns;
+}
+
+/// A column of the kind that is known or that its cells have.
+inline domain::table::column type_csv_column(csv_column&& c, std::span<std::int64_t const> lines,
+                                             domain::table::csv_options const& options,
+                                             domain::table::column_report& r) {
+  using domain::table::column_kind;
+  constexpr auto where = "diffx::domain::table::read_csv";
+  r.type.name = c.name;
+  std::unordered_set<std::string_view> different;
+  std::optional<std::size_t> no_number, digit_code, no_date, not_finite;  // the first such cells
+  for (std::size_t i = 0; i < c.cells.size(); ++i) {
+    if (!c.cells[i]) {
+      ++r.missing;
+      continue;
+    }
+    std::string_view const cell = *c.cells[i];
+    different.insert(cell);
+    auto const number = number_of(cell);
+    if (!number && !no_number) no_number = i;
+    if (!digit_code && is_digit_code(cell)) digit_code = i;
+    if (number && !std::isfinite(*number) && !not_finite) not_finite = i;
+    if (!no_date && !domain::table::days_of(cell)) no_date = i;
+  }
+  r.distinct = static_cast<std::int64_t>(different.size());
+  auto const at = [&](std::size_t i) {
+    return "line " + std::to_string(lines[i]) + ": " + excerpt(*c.cells[i]);
+  };
+  if (digit_code) r.reason = at(*digit_code) + " begins with 0 like a code";
+  if (no_number) r.reason = at(*no_number) + " is no number";
+  if (different.empty()) r.reason = "every cell is missing";
+  r.type.kind = r.reason.empty()                 ? column_kind::numeric
+                : !different.empty() && !no_date ? column_kind::date
+                                                 : column_kind::category;
+  for (auto const& known : options.types) {
+    if (known.name != c.name) continue;
+    r.inferred = false;
+    r.type.kind = known.kind;
+    auto const& wrong = known.kind == column_kind::date ? no_date : no_number;
+    if (known.kind != column_kind::category && wrong) {
+      bool const date = known.kind == column_kind::date;
+      fail_in(where, c.name,
+              at(*wrong) + " is no " + (date ? "date YYYY-MM-DD" : "number") +
+                  ", but the column is " + std::string(name_of(known.kind)));
+    }
+  }
+  if (r.type.kind == column_kind::numeric && not_finite) {
+    fail_in(where, c.name,
+            at(*not_finite) +
+                " is no finite number; name it in csv_options::missing if it stands for a missing "
+                "cell, or the column in csv_options::types if it is a label");
+  }
+  domain::table::column out{r.type, {}, {}};
+  if (r.type.kind == column_kind::category) {
+    out.labels = std::move(c.cells);
+    return out;
+  }
+  for (auto const& cell : c.cells) {
+    out.numbers.push_back(!cell                              ? std::nan("")
+                          : r.type.kind == column_kind::date ? *domain::table::days_of(*cell)
+                                                             : *number_of(*cell));
+  }
+  return out;
 }
 
 }  // namespace diffx::detail
@@ -83,132 +214,39 @@ namespace diffx::domain::table {
 /// A table from a CSV text with a header.
 ///
 /// A column that is not named in `types` is numeric if every cell that is not missing is a finite
-/// number, else a date if every one is YYYY-MM-DD, else of categories; so is one whose cells are
-/// all missing. A field is missing if it is empty and has no quotes, or is one of `missing`. Lines
-/// without any text are skipped, unless the table has one column, where each is a missing cell.
+/// number and none has a digit after a leading 0, else a date if every one is YYYY-MM-DD, else of
+/// categories; so is one whose cells are all missing. A field is missing if it is empty and has no
+/// quotes, or is one of `missing`. Lines without any text are skipped, unless the table has one
+/// column, where each is a missing cell.
 ///
 /// Errors    what csv_reader refuses; no header, a column without a name or one name twice, a
 ///           header that is not the one asked for; a record of more or fewer fields than the
 ///           header; a cell that is not of its column's kind; NaN, inf and what no double holds
 ///           among numbers: throws diffx::error with line and column.
 inline csv_table read_csv(std::string_view text, csv_options const& options = {}) {
-  constexpr auto where = "diffx::domain::table::read_csv";
-  auto const fail_line = [&](std::int64_t line, std::string const& what) {
-    detail::fail(std::string(where) + ": line " + std::to_string(line) + ": " + what);
-  };
-  csv_reader reader(text, options.separator);
-  std::vector<csv_field> record;
-  auto const is_blank = [&] {
-    return record.size() == 1 && record[0].text.empty() && !record[0].quoted;
-  };
-  bool some = reader.next(record);
-  while (some && is_blank()) some = reader.next(record);
-  if (!some) detail::fail(std::string(where) + ": the text is empty; it needs a header");
-
-  std::vector<detail::csv_column> columns;
-  for (csv_field const& f : record) {
-    if (f.text.empty()) {
-      fail_line(reader.line(), "column " + std::to_string(columns.size()) + " has no name");
-    }
-    for (auto const& c : columns) {
-      if (c.name == f.text)
-        fail_line(reader.line(), "column " + detail::excerpt(f.text) + " twice");
-    }
-    columns.push_back({f.text, {}});
-  }
-  for (std::size_t j = 0; j < options.types.size(); ++j) {
-    std::string const& name = options.types[j].name;
-    bool const there =
-        std::any_of(columns.begin(), columns.end(), [&](auto const& c) { return c.name == name; });
-    if (!there) fail_line(reader.line(), "the header has no column '" + name + "'");
-    if (options.exact && columns[j].name != name) {
-      fail_line(reader.line(), "column " + std::to_string(j) + " is '" + columns[j].name +
-                                   "', must be '" + name + "'");
-    }
-  }
-  if (options.exact && columns.size() != options.types.size()) {
-    fail_line(reader.line(), "the header has " + std::to_string(columns.size()) +
-                                 " columns, must have " + std::to_string(options.types.size()));
-  }
-
+  detail::csv_records in(text, options);
+  auto columns = detail::read_csv_header(in, options);
   std::vector<std::int64_t> lines;
-  auto const is_missing = [&](csv_field const& f) {
-    return (f.text.empty() && !f.quoted) ||
-           std::find(options.missing.begin(), options.missing.end(), f.text) !=
-               options.missing.end();
-  };
-  while (reader.next(record)) {
-    if (columns.size() > 1 && is_blank()) continue;
-    if (record.size() != columns.size()) {
-      fail_line(reader.line(), std::to_string(record.size()) + " fields, must be " +
-                                   std::to_string(columns.size()) + " as in the header");
+  while (in.next()) {
+    if (columns.size() > 1 && in.is_blank()) continue;
+    if (in.fields.size() != columns.size()) {
+      in.fail(std::to_string(in.fields.size()) + " fields, must be " +
+              std::to_string(columns.size()) + " as in the header");
     }
-    lines.push_back(reader.line());
+    lines.push_back(in.line());
     for (std::size_t j = 0; j < columns.size(); ++j) {
-      columns[j].cells.push_back(is_missing(record[j]) ? label() : label(record[j].text));
+      csv_field& f = in.fields[j];
+      bool const missing = (f.text.empty() && !f.quoted) ||
+                           std::find(options.missing.begin(), options.missing.end(), f.text) !=
+                               options.missing.end();
+      columns[j].cells.push_back(missing ? label() : label(std::move(f.text)));
     }
   }
-
   csv_table out;
   std::vector<column> typed;
   for (auto& c : columns) {
-    column_report r;
-    r.type.name = c.name;
-    std::unordered_set<std::string_view> different;
-    std::optional<std::size_t> no_number, no_date, not_finite;
-    for (std::size_t i = 0; i < c.cells.size(); ++i) {
-      if (!c.cells[i]) {
-        ++r.missing;
-        continue;
-      }
-      std::string_view const cell = *c.cells[i];
-      different.insert(cell);
-      auto const number = detail::number_of(cell);
-      if (!number && !no_number) no_number = i;
-      if (number && !std::isfinite(*number) && !not_finite) not_finite = i;
-      if (!no_date && !days_of(cell)) no_date = i;
-    }
-    r.distinct = static_cast<std::int64_t>(different.size());
-    bool const empty = r.distinct == 0;
-    auto const at = [&](std::size_t i) {
-      return "line " + std::to_string(lines[i]) + ": " + detail::excerpt(*c.cells[i]);
-    };
-    if (no_number) r.reason = at(*no_number) + " is no number";
-    if (empty) r.reason = "every cell is missing";
-    r.type.kind = !empty && !no_number ? column_kind::numeric
-                  : !empty && !no_date ? column_kind::date
-                                       : column_kind::category;
-    for (auto const& known : options.types) {
-      if (known.name != c.name) continue;
-      r.inferred = false;
-      r.type.kind = known.kind;
-      auto const& wrong = known.kind == column_kind::date ? no_date : no_number;
-      if (known.kind != column_kind::category && wrong) {
-        detail::fail_in(where, c.name,
-                        at(*wrong) + " is no " +
-                            (known.kind == column_kind::date ? "date YYYY-MM-DD" : "number") +
-                            ", but the column is " + std::string(name_of(known.kind)));
-      }
-    }
-    if (r.type.kind == column_kind::numeric && not_finite) {
-      detail::fail_in(where, c.name,
-                      at(*not_finite) +
-                          " is no finite number; name it in csv_options::missing if it stands for "
-                          "a missing cell, or the column in csv_options::types if it is a label");
-    }
-    column to{r.type, {}, {}};
-    if (r.type.kind == column_kind::category) {
-      to.labels = std::move(c.cells);
-    } else {
-      for (auto const& cell : c.cells) {
-        to.numbers.push_back(!cell                              ? std::nan("")
-                             : r.type.kind == column_kind::date ? *days_of(*cell)
-                                                                : *detail::number_of(*cell));
-      }
-      c.cells = {};
-    }
-    typed.push_back(std::move(to));
-    out.report.push_back(std::move(r));
+    out.report.emplace_back();
+    typed.push_back(detail::type_csv_column(std::move(c), lines, options, out.report.back()));
   }
   out.table = typed_table(std::move(typed), std::move(lines));
   return out;
@@ -232,9 +270,13 @@ inline std::string write_csv(typed_table const& t, csv_options const& options = 
                   "length of end_of_line", static_cast<long long>(options.end_of_line.size()),
                   "that of \\n or \\r\\n");
   std::string out;
+  auto const would_trim = [&](std::string_view field) {
+    return options.trim && detail::trimmed(field).size() != field.size();
+  };
   std::vector<csv_field> record(t.columns().size());
   for (std::size_t j = 0; j < record.size(); ++j) {
     record[j].text = t.columns()[j].type.name;
+    record[j].quoted = would_trim(record[j].text);
     if (record[j].text.find('\0') != std::string::npos) {
       detail::fail(std::string(where) + ": column " + std::to_string(j) +
                    ": the name holds a byte 0");
@@ -250,7 +292,7 @@ inline std::string write_csv(typed_table const& t, csv_options const& options = 
       if (c.type.kind == column_kind::category) {
         if (!c.labels[i]) continue;
         f.text = *c.labels[i];
-        f.quoted = f.text.empty();
+        f.quoted = f.text.empty() || would_trim(f.text);
       } else {
         double const x = c.numbers[i];
         if (std::isnan(x)) continue;

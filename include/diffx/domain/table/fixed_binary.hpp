@@ -118,11 +118,11 @@ class fixed_binary {
     return n;
   }
   /// The fitted range of a numeric column.
-  std::pair<double, double> range(std::string_view name) const {
+  std::pair<double, double> range(std::string_view column_name) const {
     for (one const& c : columns_) {
-      if (c.type.name == name && !c.categories) return {c.min, c.max};
+      if (c.type.name == column_name && !c.categories) return {c.min, c.max};
     }
-    detail::fail_in(where, name, "the codec has no such column of numbers");
+    detail::fail_in(where, column_name, "the codec has no such column of numbers");
   }
 
   std::vector<std::uint8_t> encode(typed_table const& t) const {

@@ -19,12 +19,14 @@ namespace diffx::domain::table {
 ///
 ///     L_j = j / (levels - 1),  q_j = the L_j quantile of the column, linearly interpolated
 ///     u = (interp(x; q, L) - interp(-x; -reversed q, -reversed L)) / 2
-///     u = 0 where x - 1e-7 < q_0, else 1 where x + 1e-7 > q_last
+///     u = 0 where x <= q_0, else 1 where x >= q_last
 ///     z = Phi^-1(u), within +-5.199337582605575
 ///     x = interp(Phi(z); L, q), q_0 where Phi(z) < 1e-7, q_last where Phi(z) > 1 - 1e-7
 ///
 /// The two interpolations put a value that stands for a whole range of levels into its middle. A
-/// constant column encodes to 0, the middle of all levels, and not to the lower bound.
+/// constant column encodes to 0, the middle of all levels, and not to the lower bound. The
+/// published code asks for the ends with a margin of 1e-7 in the units of the column, which leaves
+/// nothing of a column of a smaller range; here they are exact.
 ///
 /// Source    the column transform of Kotelnikov et al. 2023 (TabDDPM), arXiv:2209.15421, which also
 ///           gives the number of levels, max(min(rows / 30, 1000), 10).
@@ -79,8 +81,8 @@ class quantile_normal {
   double encode(double x) const noexcept {
     if (std::isnan(x)) return x;
     if (q_.front() == q_.back()) return 0.0;
-    if (x - threshold < q_.front()) return -bound;
-    if (x + threshold > q_.back()) return bound;
+    if (x <= q_.front()) return -bound;
+    if (x >= q_.back()) return bound;
     double const u = 0.5 * (level_from_left(x) + level_from_right(x));
     if (!(u > 0.0)) return -bound;
     if (!(u < 1.0)) return bound;

@@ -125,11 +125,11 @@ class table_codec {
     return out;
   }
   /// The categories of a column.
-  ordinal const& categories(std::string_view name) const {
+  ordinal const& categories(std::string_view column_name) const {
     for (one const& c : columns_) {
-      if (c.type.name == name && c.categories) return *c.categories;
+      if (c.type.name == column_name && c.categories) return *c.categories;
     }
-    detail::fail_in(where, name, "the codec has no such column of categories");
+    detail::fail_in(where, column_name, "the codec has no such column of categories");
   }
 
   encoded encode(typed_table const& t) const {
