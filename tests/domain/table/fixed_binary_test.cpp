@@ -136,6 +136,13 @@ TEST_CASE("fixed_binary: whole and observed values come back exactly") {
   CHECK_THROWS_WITH_AS(there_and_back(wider, {.snapping = snap::integer}),
                        Contains("column 'x': 32 bits do not tell"), error);
   CHECK(there_and_back(wider, {}) == wider);  // the ends, at any width
+  // A step of 0.78: enough for the nearest, too coarse for one that is cut.
+  numbers const coarse{0, 1, 2, 77, 199, 200};
+  CHECK(there_and_back(coarse, {.bits = 8, .snapping = snap::integer}) == coarse);
+  CHECK_THROWS_WITH_AS(
+      there_and_back(coarse,
+                     {.bits = 8, .rounding = binary_rounding::truncate, .snapping = snap::integer}),
+      Contains("8 bits do not tell the whole numbers from 0 to 200 apart"), error);
 }
 
 TEST_CASE("fixed_binary: dates are whole days") {

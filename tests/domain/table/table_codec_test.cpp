@@ -101,6 +101,20 @@ TEST_CASE("table_codec: settings of single columns, float states, one-hot rows")
   CHECK(back.table.at("pay").numbers == t.at("pay").numbers);
 }
 
+TEST_CASE("table_codec: sampled dates are whole days of the column's years, whatever is asked") {
+  table::typed_table const t({table::date_column("d", {10, 20, 40})});
+  for (auto const asked : {snap::none, snap::few_levels, snap::whole_numbers, snap::integer}) {
+    codec_options o;
+    o.form = numeric_form::min_max;
+    o.rounding = asked;
+    auto const codec = table::table_codec::fit(t, {o, {}});
+    numbers const z{-0.97, 0.01, 1.5};  // days 10.45, 25.15 and 47.5
+    auto const back = codec.decode(batch_view<double const>{z.data(), 3, 1},
+                                   batch_view<int const>{nullptr, 3, 0});
+    CHECK(back.table.columns()[0].numbers == numbers{10, 25, 40});
+  }
+}
+
 TEST_CASE("table_codec: missing numbers are refused, imputed, marked or dropped") {
   table::typed_table const t({table::numeric_column("x", {1.5, nan, 3.5}),
                               table::category_column("c", {label("a"), label("b"), label("c")})},
@@ -276,6 +290,9 @@ TEST_CASE("table_codec: a file that is cut off or altered is refused") {
   std::string changed = text;
   changed[text.find("1.5")] = '2';
   CHECK_THROWS_WITH_AS(table_codec::from_text(changed), Contains("checksum differs"), error);
+  std::string more = text.substr(0, text.size() - detail::codec_text_reader::tail) + "0 \n";
+  more += "checksum " + detail::checksum(more) + "\n";
+  CHECK_THROWS_WITH_AS(table_codec::from_text(more), Contains("there is more in it"), error);
   for (std::size_t n = 0; n < text.size(); ++n) {
     CHECK_THROWS_AS(table_codec::from_text(text.substr(0, n)), error);
     for (int bit = 0; bit < 8; ++bit) {

@@ -25,8 +25,8 @@ struct csv_field {
 /// they are; the last one may have no end. A byte order mark of UTF-8 is skipped. Blanks belong to
 /// their field. The number of fields is not checked here.
 ///
-/// Source    RFC 4180. The Debian packages have no reader for a library of headers: libcsv is a C
-///           library that takes broken quotes and counts no lines.
+/// Source    RFC 4180. Read here because no packaged reader is of headers alone; libcsv, which is
+///           packaged, is to be linked and tells no lines.
 /// Errors    quotes that are not closed, text after a closing quote, a quote within a field that
 ///           has none around it, a CR that ends no line, a byte 0, text in UTF-16, a separator that
 ///           is a quote or an end of line: throws diffx::error with the line.
