@@ -89,6 +89,7 @@ std::string catalogue() {
   });
   out << "\n";
   simple("Searches", registry::searches{});
+  simple("Codecs of tables", registry::codecs{});
   return out.str();
 }
 
@@ -191,6 +192,7 @@ std::string papers() {
   collect(registry::class_guidances{});
   collect(registry::caches{});
   collect(registry::searches{});
+  collect(registry::codecs{});
   std::ostringstream out;
   out << "# Papers\n\n"
       << generated

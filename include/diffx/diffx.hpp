@@ -11,6 +11,7 @@
 #include <diffx/analysis/masked_likelihood.hpp>
 #include <diffx/analysis/rans.hpp>
 #include <diffx/analysis/sphere_radial.hpp>
+#include <diffx/analysis/table_quality.hpp>
 #include <diffx/analysis/trace.hpp>
 #include <diffx/analysis/uniform_nelbo.hpp>
 #include <diffx/cache/every_n.hpp>
@@ -29,6 +30,7 @@
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
 #include <diffx/decode/align.hpp>
+#include <diffx/decode/clean_bits.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
 #include <diffx/decode/order.hpp>
@@ -52,6 +54,23 @@
 #include <diffx/denoiser/residual_energy.hpp>
 #include <diffx/denoiser/shifted.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
+#include <diffx/domain/table/bits.hpp>
+#include <diffx/domain/table/csv.hpp>
+#include <diffx/domain/table/csv_table.hpp>
+#include <diffx/domain/table/dates.hpp>
+#include <diffx/domain/table/fixed_binary.hpp>
+#include <diffx/domain/table/min_max.hpp>
+#include <diffx/domain/table/missing.hpp>
+#include <diffx/domain/table/one_hot.hpp>
+#include <diffx/domain/table/ordinal.hpp>
+#include <diffx/domain/table/per_column.hpp>
+#include <diffx/domain/table/place.hpp>
+#include <diffx/domain/table/quantile_normal.hpp>
+#include <diffx/domain/table/round_to_observed.hpp>
+#include <diffx/domain/table/snap.hpp>
+#include <diffx/domain/table/standard.hpp>
+#include <diffx/domain/table/table_codec.hpp>
+#include <diffx/domain/table/typed_table.hpp>
 #include <diffx/domain/text/attention_mask.hpp>
 #include <diffx/domain/text/base_n.hpp>
 #include <diffx/domain/text/edit.hpp>
@@ -160,6 +179,7 @@
 #include <diffx/schedule/cosine_dsno.hpp>
 #include <diffx/schedule/edm.hpp>
 #include <diffx/schedule/exponential.hpp>
+#include <diffx/schedule/flip_table.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/jascha.hpp>
 #include <diffx/schedule/jsd.hpp>

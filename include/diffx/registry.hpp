@@ -10,6 +10,14 @@
 #include <diffx/cache/unchanged.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
+#include <diffx/domain/table/fixed_binary.hpp>
+#include <diffx/domain/table/min_max.hpp>
+#include <diffx/domain/table/one_hot.hpp>
+#include <diffx/domain/table/ordinal.hpp>
+#include <diffx/domain/table/quantile_normal.hpp>
+#include <diffx/domain/table/round_to_observed.hpp>
+#include <diffx/domain/table/standard.hpp>
+#include <diffx/domain/table/table_codec.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/cfg_pp.hpp>
 #include <diffx/guidance/clip_x0.hpp>
@@ -187,6 +195,12 @@ using commits = type_list<decode::per_call, decode::evenly, decode::by_coin, dec
                           decode::entropy_sum>;
 using class_caches = type_list<cache::unchanged, cache::kv_prefix, cache::kv_dual, cache::kv_prompt,
                                cache::kv_blocks, cache::dkv_decode, cache::dkv_greedy>;
+
+/// Between the columns of a table and the states of a process.
+using codecs =
+    type_list<domain::table::quantile_normal, domain::table::standard, domain::table::min_max,
+              domain::table::round_to_observed, domain::table::ordinal, domain::table::one_hot,
+              domain::table::table_codec, domain::table::fixed_binary>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

@@ -57,7 +57,7 @@ void run_case(json const& c, bool is_table, totals& sum) {
 
 /// An entry that says no id is called by its operation and its place.
 std::string name_of(json const& entry, std::size_t index) {
-  for (char const* key : {"id", "op", "kind"}) {
+  for (char const* key : {"id", "op", "kind", "name"}) {
     if (entry.contains(key) && entry[key].is_string()) {
       auto const name = entry[key].get<std::string>();
       return std::string(key) == "id" ? name : name + " " + std::to_string(index);

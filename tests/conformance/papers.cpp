@@ -8,9 +8,11 @@ namespace conformance {
 namespace {
 
 constexpr entry_file files[] = {
+    {"000-canon-table", table_canon_entry},
     {"000-discrete-canon", discrete_canon_entry},
     {"017-rdlm", rdlm_entry},
     {"047-dkv-cache", decoding_entry},
+    {"057-binary-diffusion", binary_diffusion_entry},
     {"063-e2d2", decoding_entry},
     {"071-udlm-guidance", udlm_guidance},
     {"089-tracerl", decoding_entry},

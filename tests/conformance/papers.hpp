@@ -26,5 +26,7 @@ bool discrete_canon_entry(json const& entry, report& r);
 bool vq_entry(json const& entry, report& r);
 bool udlm_guidance(json const& entry, report& r);
 bool edlm(json const& entry, report& r);
+bool table_canon_entry(json const& entry, report& r);
+bool binary_diffusion_entry(json const& entry, report& r);
 
 }  // namespace conformance

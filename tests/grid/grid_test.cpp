@@ -64,6 +64,11 @@ TEST_CASE("published index grids") {
   CHECK(grid::index::leading(1000, 7, 0, points::drop_smallest) ==
         indices{875, 750, 625, 500, 375, 250, 125});
   CHECK(grid::index::leading(1000, 3, 1) == indices{667, 334, 1});
+  CHECK(grid::index::strided(1000, 5) == indices{800, 600, 400, 200, 0});
+  CHECK(grid::index::strided(1000, 7) == indices{996, 830, 664, 498, 332, 166, 0});
+  CHECK(grid::index::strided(10, 4) == indices{9, 6, 3, 0});
+  CHECK(grid::index::strided(7, 1) == indices{0});
+  CHECK(grid::index::strided(3, 2) == indices{2, 0});
   CHECK(grid::index::trailing(1000, 7) == indices{999, 856, 713, 570, 428, 285, 142});
   CHECK(grid::index::consistency(1000, 3) == indices{999, 679, 339});
   CHECK(grid::index::consistency(1000, 2, 37) == indices{998, 512});

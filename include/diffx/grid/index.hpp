@@ -58,6 +58,18 @@ inline std::vector<int> leading(int num_train_timesteps, int n, int offset = 0,
   return out;
 }
 
+/// leading where n divides T, else k floor((T - 1) / (n - 1)), k = n - 1 ... 0.
+///
+/// Source    Kinakh & Voloshynovskiy 2024 (Binary Diffusion), arXiv:2409.13882.
+inline std::vector<int> strided(int num_train_timesteps, int n) {
+  detail::check("diffx::grid::index::strided", num_train_timesteps, n);
+  int const stride =
+      num_train_timesteps % n == 0 ? num_train_timesteps / n : (num_train_timesteps - 1) / (n - 1);
+  std::vector<int> out;
+  for (int k = n - 1; k >= 0; --k) out.push_back(k * stride);
+  return out;
+}
+
 /// round(T (n - k) / n) - 1, k = 0 ... n - 1: always n points, from T - 1 down.
 inline std::vector<int> trailing(int num_train_timesteps, int n) {
   detail::check("diffx::grid::index::trailing", num_train_timesteps, n);
