@@ -201,11 +201,11 @@ void run_study(int argc, char** argv) {
       std::printf("| `%s` | %.0f | %.1f %% | %.1f %% | %.2f |\n", l.decoder.c_str(), r.calls,
                   100.0 * r.valid, 100.0 * r.repeated, r.bits);
       std::fflush(stdout);
-      c.points.push_back({r.calls, 100.0 * r.valid});
+      c.points.push_back({r.calls, r.bits});
     }
     curves.push_back(std::move(c));
   }
-  example::draw(curves, "known words in percent against network calls", plot);
+  example::draw(curves, "bits per character against network calls", plot);
 }
 
 }  // namespace
