@@ -103,7 +103,7 @@ def report_tokens(steps, peers):
                       "noisy": max(ours) > 1.35 * min(ours),
                       "peers": {name: [p["seconds"][f"{name}/{rows}/{classes}"] / t
                                        for p, t in zip(peers, ours)]
-                                for name in TOKEN_PEERS[case] if peers}})
+                                for name in TOKEN_PEERS.get(case, []) if peers}})
     print("| step | [rows, classes] | us | limit ratio | peer ratios | |")
     print("|---|---|---|---|---|---|")
     for r in table:

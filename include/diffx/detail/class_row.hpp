@@ -196,7 +196,7 @@ class class_row {
 
  private:
   static constexpr int lanes = 16;
-  static constexpr int bins = 512;
+  static constexpr int bins = 1024;
   static constexpr T lowest = -std::numeric_limits<T>::max();
   static constexpr int bits = static_cast<int>(sizeof(T)) * 8;
   using word = typename random::detail::bits<T>::word;
