@@ -52,6 +52,7 @@
 #include <diffx/process/ve.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
+#include <diffx/process/xor_bernoulli.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -162,7 +163,8 @@ using special_solvers =
               solver::lcm, solver::tcd, solver::scm, solver::flow_lcm, solver::flow_map>;
 
 /// The same for blocks of classes.
-using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
+using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>,
+                                  process::xor_bernoulli>;
 using matrix_processes =
     type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
 using class_schedules =
