@@ -264,6 +264,7 @@
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
+#include <diffx/solver/xor_renoise.hpp>
 #include <diffx/state/sphere.hpp>
 #include <diffx/step.hpp>
 #include <diffx/timetable.hpp>

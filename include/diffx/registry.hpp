@@ -118,6 +118,7 @@
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
+#include <diffx/solver/xor_renoise.hpp>
 
 namespace diffx {
 
@@ -176,7 +177,7 @@ using class_predictions =
     type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
 using class_solvers =
     type_list<solver::ancestral, solver::tweedie, solver::euler_ctmc, solver::tau_leaping,
-              solver::remdm<>, solver::discrete_flow_matching,
+              solver::remdm<>, solver::discrete_flow_matching, solver::xor_renoise,
               solver::predictor_corrector<solver::ancestral>>;
 
 /// The same for points on spheres, whose networks give logits (prediction::x0_posterior).

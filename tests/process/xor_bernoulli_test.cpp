@@ -1,54 +1,25 @@
 // Flips of bits: their algebra, and the law of whole chains of the exact bit posterior.
 
-#include <diffx/analysis/chain_law.hpp>
-#include <diffx/denoiser/joint_table.hpp>
+#include <diffx/analysis/class_kernel.hpp>
 #include <diffx/exec/threads.hpp>
-#include <diffx/grid/time.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ancestral.hpp>
 
+#include "support/correlated_bits.hpp"
 #include "support/statistics.hpp"
 #include <cmath>
-#include <cstddef>
-#include <cstdint>
 #include <doctest/doctest.h>
-#include <vector>
 
 namespace {
 
 using namespace diffx;
 using process::xor_bernoulli;
 
-constexpr int bits = 4, states = 16;
-
-/// p_i of 16 states, bit 0 the first; the two ends stand out, so the bits depend on each other.
-std::vector<double> correlated_bits() {
-  std::vector<double> p;
-  double total = 0.0;
-  for (int i = 0; i < states; ++i) {
-    total += p.emplace_back((7 * i * i + 3 * i + 1) % 11 + (i == 0 || i == states - 1 ? 8 : 0));
-  }
-  for (double& v : p) v /= total;
-  return p;
-}
-
-/// The law of n steps of the exact posterior from fair bits.
-analysis::row law_after(int n, double begin) {
-  xor_bernoulli const process(schedule::flip_quadratic(n, begin));
-  denoiser::joint_table const network(process, 2, bits, correlated_bits());
-  return analysis::chain_law(
-      process, network, grid::uniform_t(process, n), bits, analysis::row(states, 1.0 / states),
-      [&](int now, auto logits, level const& t, level const& s) {
-        return analysis::mixture_kernel(process, t, s, now,
-                                        analysis::law_of_logits(process.limit(), now, logits));
-      });
-}
-
-double distance(analysis::row const& a, std::vector<double> const& b) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < b.size(); ++i) sum += std::fabs(a[i] - b[i]);
-  return 0.5 * sum;
+/// The law of n steps of the exact posterior.
+analysis::row law_after(int n, double first_flip) {
+  return test::bits::law_after(n, first_flip,
+                               [](auto const&... a) { return analysis::mixture_kernel(a...); });
 }
 
 }  // namespace
@@ -96,30 +67,17 @@ TEST_CASE("xor_bernoulli: the exact bit posterior comes to the data law as 1 / N
   for (known const k :
        {known{10, 0.0438}, known{50, 0.0083}, known{200, 0.0023}, known{1000, 0.0007}}) {
     CAPTURE(k.steps);
-    CHECK(std::fabs(distance(law_after(k.steps, 1e-3), correlated_bits()) - k.distance) < 5.1e-5);
+    CHECK(std::fabs(test::bits::distance(law_after(k.steps, 1e-3), test::bits::correlated()) -
+                    k.distance) < 5.1e-5);
   }
   // A first flip of 1 / 16 is too much for the last step to make good.
-  CHECK(std::fabs(distance(law_after(1000, 1.0 / 16.0), correlated_bits()) - 0.057) < 5.1e-4);
+  CHECK(std::fabs(test::bits::distance(law_after(1000, 1.0 / 16.0), test::bits::correlated()) -
+                  0.057) < 5.1e-4);
 }
 
 TEST_CASE("xor_bernoulli: solver::ancestral draws the law of the chain") {
-  constexpr int steps = 10;
-  constexpr std::int64_t samples = 200000;
-  xor_bernoulli const process(schedule::flip_quadratic(steps, 1e-3));
-  denoiser::joint_table const network(process, 2, bits, correlated_bits());
-  sampler const s{process, solver::ancestral{}};
-  std::vector<std::int32_t> x(static_cast<std::size_t>(samples * bits));
-  s.sample(exec::threads{}, network, grid::uniform_t(process, steps),
-           batch_view<std::int32_t>{x.data(), samples, bits}, options<>{noise::counted{3}});
-  std::vector<std::int64_t> count(states, 0);
-  for (std::int64_t i = 0; i < samples; ++i) {
-    std::size_t cell = 0;
-    for (int l = 0; l < bits; ++l)
-      cell = 2 * cell + static_cast<std::size_t>(x[static_cast<std::size_t>(i * bits + l)]);
-    ++count[cell];
-  }
-  auto const law = analysis::normalised(law_after(steps, 1e-3));  // of float logits
-  CHECK(test::passes("xor_bernoulli, 10 steps", test::test_cells(count, law).p));
+  auto const count = test::bits::drawn(solver::ancestral{}, 10, 1e-3, 200000);
+  CHECK(test::passes("xor_bernoulli, 10 steps", test::test_cells(count, law_after(10, 1e-3)).p));
   // 200000 samples tell this law from that of the data, 0.044 away.
-  CHECK(test::test_cells(count, correlated_bits()).p < 1e-6);
+  CHECK(test::test_cells(count, test::bits::correlated()).p < 1e-6);
 }
