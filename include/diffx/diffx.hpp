@@ -30,13 +30,13 @@
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
 #include <diffx/decode/align.hpp>
-#include <diffx/decode/clean_bits.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
 #include <diffx/decode/order.hpp>
 #include <diffx/decode/planned.hpp>
 #include <diffx/decode/proposal.hpp>
 #include <diffx/decode/upscale.hpp>
+#include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/denoiser/branched.hpp>
 #include <diffx/denoiser/classified.hpp>
 #include <diffx/denoiser/constant.hpp>
@@ -140,6 +140,7 @@
 #include <diffx/random.hpp>
 #include <diffx/recipe/ardm.hpp>
 #include <diffx/recipe/bd3lm.hpp>
+#include <diffx/recipe/binary_diffusion.hpp>
 #include <diffx/recipe/cdlm.hpp>
 #include <diffx/recipe/coda.hpp>
 #include <diffx/recipe/dfm.hpp>

@@ -19,16 +19,17 @@ enum class renoise_level : std::uint8_t { current, next };
 
 /// The sampler of Binary Diffusion: all bits at once, clean and then flipped again,
 ///
-///     x0 = [p(x0 = 1 | x_t) > threshold],  x_s = x0 xor Bernoulli(b_t);  the last step gives x0
+///     x0 = [p(x0 = 1 | x_t) > 1/2],    x_s = x0 xor Bernoulli(b_t),    the last step gives x0
 ///
-/// as the paper has it. It is biased: what is likelier than the threshold wins every time, and the
-/// flips are those of the step that has been made. With clean_bit::drawn and renoise_level::next
-/// the bits of one position alone have the law of the data; between bits a bias stays however many
-/// the steps. solver::ancestral has none that steps do not take away, at the same cost.
+/// as the paper has it; denoiser::bit_logits takes another threshold. It is biased: the likelier
+/// bit wins every time, and the flips are those of the step that has been made. With
+/// clean_bit::drawn and renoise_level::next the bits of one position alone have the law of the
+/// data; between bits a bias stays however many the steps. solver::ancestral has none that steps do
+/// not take away, at the same cost.
 ///
 /// Source    Kinakh & Voloshynovskiy 2024 (Binary Diffusion), arXiv:2409.13882.
 /// Shapes    x: [batch, bits], integers 0 and 1; logits [batch, bits, 2].
-/// Errors    a threshold outside (0, 1), an inversion, or a process of other than two classes
+/// Errors    an inversion, or a process of other than two classes
 ///           without a mask throws when the run is planned; a row with NaN, +inf or nothing but
 ///           -inf is reported with step, sample and position.
 struct xor_renoise {
@@ -41,7 +42,6 @@ struct xor_renoise {
 
   clean_bit clean = clean_bit::threshold;
   renoise_level level = renoise_level::current;
-  double threshold = 0.5;
 
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
@@ -49,14 +49,13 @@ struct xor_renoise {
     auto const law = c.process.limit();
     detail::require(law.classes == 2 && law.mask < 0, where, "the classes of the process",
                     law.classes, "2, without a mask: process::xor_bernoulli");
-    detail::require(threshold > 0.0 && threshold < 1.0, where, "threshold", threshold, "in (0, 1)");
     if (c.grid.inverts()) {
       detail::fail(std::string(where) + ": cannot go from data to noise; start::noised does");
     }
     bool const last = c.to().sigma == 0.0, here = level == renoise_level::current && !last;
     categorical_stage& s = detail::add_class_step(c, out);
-    s.weight = {clean == clean_bit::drawn ? -1.0 : threshold,
-                0.5 * (here ? c.from().sigma : c.to().sigma), c.from().alpha, c.from().sigma};
+    s.weight = {clean == clean_bit::drawn ? 1.0 : 0.0, 0.5 * (here ? c.from().sigma : c.to().sigma),
+                c.from().alpha, c.from().sigma};
   }
 
   /// Of a bit that is `now`: the bit after the step, or -1 if the row is no distribution.
@@ -74,7 +73,7 @@ struct xor_renoise {
     auto const r = words(0);
     double const u = detail::unit_uniform(r.word[0], r.word[1]);
     double const v = detail::unit_uniform(r.word[2], r.word[3]);
-    int const x0 = (w[0] < 0.0 ? u < one : one > w[0]) ? 1 : 0;
+    int const x0 = (w[0] != 0.0 ? u < one : one > 0.5) ? 1 : 0;
     return v < w[1] ? 1 - x0 : x0;
   }
 };
