@@ -44,7 +44,7 @@ class class_row {
 
   /// False if the row holds NaN or +inf, or nothing but -inf: it is no distribution.
   template <row_measure Measure = row_measure::none>
-  DIFFX_HD bool scan() noexcept {
+  [[gnu::noinline]] DIFFX_HD bool scan() noexcept {
     width_ = tile;
     while (static_cast<std::int64_t>(width_) * max_tiles < classes) width_ *= 2;
     largest_ = nothing;
@@ -155,7 +155,7 @@ class class_row {
   }
 
   /// Keeps the n likeliest classes.
-  DIFFX_HD void keep_top_k(int n) noexcept {
+  [[gnu::noinline]] DIFFX_HD void keep_top_k(int n) noexcept {
     if (n >= classes || !scan()) return;
     T low = lowest;
     int const tiles = (classes + width_ - 1) / width_;
@@ -172,7 +172,7 @@ class class_row {
 
   /// Keeps the likeliest classes that together have at least the share p of the probability: the
   /// class that crosses p is kept, or if `inclusive` is false dropped, but for the likeliest.
-  DIFFX_HD void keep_top_p(double p, bool inclusive = true) noexcept {
+  [[gnu::noinline]] DIFFX_HD void keep_top_p(double p, bool inclusive = true) noexcept {
     if (!(p < 1.0) || !scan()) return;
     // What is below has less than 1 - p in all.
     double const depth = std::log(classes / (1.0 - p)) + 1.0;
@@ -272,7 +272,8 @@ class class_row {
   /// down, cross; `low` if all do not. After scan(), whose largest logit is the first. Classes are
   /// sorted into bins, and those of the crossing bin again, until they fit into a small heap.
   template <class Weigh, class Crosses>
-  DIFFX_HD T least_with(T low, Weigh const& weigh, Crosses const& crosses) const noexcept {
+  [[gnu::noinline]] DIFFX_HD T least_with(T low, Weigh const& weigh,
+                                          Crosses const& crosses) const noexcept {
     binning range{low, largest_, T(0)};  // one bin
     int bin = 0;
     double above = 0.0;  // the weight of what is surely kept
@@ -461,6 +462,7 @@ class class_row {
   /// Adds at most `tile` logits to a running maximum and sums relative to it.
   template <row_measure Measure>
   DIFFX_HD void add_chunk(int first, int n, chunk_sums& s) const noexcept {
+#ifndef __CUDA_ARCH__  // where a bound that is known would unroll both loops
     if constexpr (G == 1) {
       bool const excludes = excluded >= first && excluded < first + n;
       if (n == tile && !excludes && is_nothing(least) && weight[0] > T(0)) {
@@ -468,15 +470,15 @@ class class_row {
         return;
       }
     }
+#endif
     T l[tile];
     load(first, n, l);
     int const groups = (n + lanes - 1) / lanes;  // short rows stay short
     for (int k = n; k < groups * lanes; ++k) l[k] = nothing;
-    if (groups == tile / lanes) {
-      reduce<Measure>(l, T(1), tile / lanes, s);  // a bound that the compiler knows
-    } else {
-      reduce<Measure>(l, T(1), groups, s);
-    }
+#ifndef __CUDA_ARCH__
+    if (groups == tile / lanes) return reduce<Measure>(l, T(1), tile / lanes, s);
+#endif
+    reduce<Measure>(l, T(1), groups, s);
   }
 
   int width_ = tile;
