@@ -20,10 +20,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <iterator>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,13 +31,6 @@ namespace {
 namespace table = diffx::domain::table;
 namespace analysis = diffx::analysis;
 using numbers = std::vector<double>;
-
-/// A key that the reader does not read may hold a value that nobody compares: it is refused.
-void refuse_unread(json const& e, std::initializer_list<std::string_view> known, report& r) {
-  for (auto const& [key, value] : e.items()) {
-    if (std::find(known.begin(), known.end(), key) == known.end()) r.fail("unknown key " + key);
-  }
-}
 
 /// Within the file's own tolerance, which is absolute: every value here is of the size of 1, or
 /// exact in the file's last digit.
