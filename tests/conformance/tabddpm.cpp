@@ -57,9 +57,9 @@ double own_size(std::size_t, double w) {
   return std::max(std::fabs(w), std::numeric_limits<double>::min());
 }
 
-/// Of a beta, which the reference finds as 1 less a float below 1: half its last place is 2^-25.
+/// Of a beta, which the reference has as 1 less a float below 1, whose last place is 2^-24.
 auto beta_size(report const& r) {
-  return [floor = 0x1p-25 / r.tolerance](std::size_t i, double w) {
+  return [floor = 0x1p-24 / r.tolerance](std::size_t i, double w) {
     return std::max(own_size(i, w), floor);
   };
 }
@@ -172,27 +172,29 @@ void gaussian_step(json const& in, json const& want, report& r) {
   diffx::prediction::eps const said_eps;
   for (std::size_t i = 0; i < x.size(); ++i) {
     auto const row = " of row " + std::to_string(i);
-    // In float, x0 is a difference of two large numbers where there is little signal.
-    auto const check = [&](numbers const& got, double alpha, std::string const& key) {
+    // In float, x0 is a difference of two large numbers where there is little signal; and sigma is
+    // the root of 1 less a float below 1, half of whose last place is 2^-25.
+    auto const check = [&](numbers const& got, level const& to, std::string const& key) {
       auto const terms = [&](std::size_t k, double) {
         double const parts = std::fabs(x[i][k]) + here.sigma * std::fabs(eps[i][k]);
-        return std::max(1.0, alpha * parts / here.alpha);
+        double const root = to.sigma > 0.0 ? 0x1p-26 / (to.sigma * r.tolerance) : 0.0;
+        return std::max(1.0, to.alpha * parts / here.alpha) + root * std::fabs(eps[i][k]);
       };
       compare(r, got, want.at(key).at(i), terms, key + row);
     };
     auto const step = [&](auto const& s, level const& to, double xi = 0.0) {
       return after(s, process, here, to, x[i], said_eps, eps[i], xi);
     };
-    check(step(solver::ddim{}, level{}), 1.0, "pred_x0");
+    check(step(solver::ddim{}, level{}), level{}, "pred_x0");
     auto const mean = step(solver::ddpm_large{}, before);
-    check(mean, before.alpha, "mean");
+    check(mean, before, "mean");
     if (t == 0 && step(solver::ddpm_large{}, before, 1.0) != mean) {
       r.fail("the last step adds noise");
     }
     compare(r, {model_variance(process, t)}, json::array({want.at("variance").at(i)}), beta_size(r),
             "variance" + row);
-    check(step(solver::ddim{}, before), before.alpha, "ddim_eta0");
-    check(step(solver::ddim_inverse{}, next), next.alpha, "ddim_inverse");
+    check(step(solver::ddim{}, before), before, "ddim_eta0");
+    check(step(solver::ddim_inverse{}, next), next, "ddim_inverse");
   }
 }
 
