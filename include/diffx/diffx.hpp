@@ -30,13 +30,13 @@
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
 #include <diffx/decode/align.hpp>
-#include <diffx/decode/clean_bits.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
 #include <diffx/decode/order.hpp>
 #include <diffx/decode/planned.hpp>
 #include <diffx/decode/proposal.hpp>
 #include <diffx/decode/upscale.hpp>
+#include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/denoiser/branched.hpp>
 #include <diffx/denoiser/classified.hpp>
 #include <diffx/denoiser/constant.hpp>
@@ -136,9 +136,11 @@
 #include <diffx/process/ve.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
+#include <diffx/process/xor_bernoulli.hpp>
 #include <diffx/random.hpp>
 #include <diffx/recipe/ardm.hpp>
 #include <diffx/recipe/bd3lm.hpp>
+#include <diffx/recipe/binary_diffusion.hpp>
 #include <diffx/recipe/cdlm.hpp>
 #include <diffx/recipe/coda.hpp>
 #include <diffx/recipe/dfm.hpp>
@@ -263,6 +265,7 @@
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
+#include <diffx/solver/xor_renoise.hpp>
 #include <diffx/state/sphere.hpp>
 #include <diffx/step.hpp>
 #include <diffx/timetable.hpp>

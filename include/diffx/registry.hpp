@@ -52,6 +52,7 @@
 #include <diffx/process/ve.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
+#include <diffx/process/xor_bernoulli.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -117,6 +118,7 @@
 #include <diffx/solver/tcd.hpp>
 #include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
+#include <diffx/solver/xor_renoise.hpp>
 
 namespace diffx {
 
@@ -162,7 +164,8 @@ using special_solvers =
               solver::lcm, solver::tcd, solver::scm, solver::flow_lcm, solver::flow_map>;
 
 /// The same for blocks of classes.
-using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>>;
+using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>,
+                                  process::xor_bernoulli>;
 using matrix_processes =
     type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
 using class_schedules =
@@ -174,7 +177,7 @@ using class_predictions =
     type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
 using class_solvers =
     type_list<solver::ancestral, solver::tweedie, solver::euler_ctmc, solver::tau_leaping,
-              solver::remdm<>, solver::discrete_flow_matching,
+              solver::remdm<>, solver::discrete_flow_matching, solver::xor_renoise,
               solver::predictor_corrector<solver::ancestral>>;
 
 /// The same for points on spheres, whose networks give logits (prediction::x0_posterior).

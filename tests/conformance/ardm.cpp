@@ -6,24 +6,13 @@
 #include "papers.hpp"
 #include <cmath>
 #include <cstdint>
-#include <initializer_list>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace conformance {
 namespace {
 
 using diffx::grid::ardm_losses;
-
-/// A key that the reader does not read may hold a value that nobody compares: it is refused.
-void refuse_unread(json const& e, std::initializer_list<std::string_view> known, report& r) {
-  for (auto const& [key, value] : e.items()) {
-    bool found = false;
-    for (auto const k : known) found = found || key == k;
-    if (!found) r.fail("unknown key " + key);
-  }
-}
 
 /// A policy of integers, entry by entry.
 void same_policy(std::vector<int> const& got, json const& want, std::string const& what,

@@ -3,6 +3,9 @@
 #include "papers.hpp"
 
 #include "decoding.hpp"
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
 
 namespace conformance {
 namespace {
@@ -15,6 +18,7 @@ constexpr entry_file files[] = {
     {"057-binary-diffusion", binary_diffusion_entry},
     {"063-e2d2", decoding_entry},
     {"071-udlm-guidance", udlm_guidance},
+    {"087-tabddpm", tabddpm_entry},
     {"089-tracerl", decoding_entry},
     {"091-fast-dllm", decoding_entry},
     {"105-coda", decoding_entry},
@@ -35,5 +39,11 @@ constexpr entry_file files[] = {
 }  // namespace
 
 std::span<entry_file const> entry_files() { return files; }
+
+void refuse_unread(json const& e, std::initializer_list<std::string_view> known, report& r) {
+  for (auto const& [key, value] : e.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) r.fail("unknown key " + key);
+  }
+}
 
 }  // namespace conformance

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "harness.hpp"
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -17,6 +18,9 @@ struct entry_file {
 
 std::span<entry_file const> entry_files();
 
+/// A key that the reader does not read may hold a value that nobody compares: it is refused.
+void refuse_unread(json const& e, std::initializer_list<std::string_view> known, report& r);
+
 bool discrete_ddim_entry(json const& entry, report& r);
 bool discrete_ddim_loo_entry(json const& entry, report& r);
 bool refine_entry(json const& entry, report& r);
@@ -28,5 +32,6 @@ bool udlm_guidance(json const& entry, report& r);
 bool edlm(json const& entry, report& r);
 bool table_canon_entry(json const& entry, report& r);
 bool binary_diffusion_entry(json const& entry, report& r);
+bool tabddpm_entry(json const& entry, report& r);
 
 }  // namespace conformance

@@ -2,24 +2,26 @@
 // of bits, their schedules and what a step of them takes from a network.
 
 #include <diffx/analysis/table_quality.hpp>
-#include <diffx/decode/clean_bits.hpp>
+#include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/domain/table/fixed_binary.hpp>
 #include <diffx/domain/table/min_max.hpp>
 #include <diffx/domain/table/ordinal.hpp>
 #include <diffx/domain/table/quantile_normal.hpp>
 #include <diffx/domain/table/round_to_observed.hpp>
 #include <diffx/domain/table/standard.hpp>
+#include <diffx/exec/host.hpp>
 #include <diffx/grid/index.hpp>
+#include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/sampler.hpp>
 #include <diffx/schedule/flip_table.hpp>
+#include <diffx/solver/xor_renoise.hpp>
 
 #include "papers.hpp"
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <iterator>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,13 +31,6 @@ namespace {
 namespace table = diffx::domain::table;
 namespace analysis = diffx::analysis;
 using numbers = std::vector<double>;
-
-/// A key that the reader does not read may hold a value that nobody compares: it is refused.
-void refuse_unread(json const& e, std::initializer_list<std::string_view> known, report& r) {
-  for (auto const& [key, value] : e.items()) {
-    if (std::find(known.begin(), known.end(), key) == known.end()) r.fail("unknown key " + key);
-  }
-}
 
 /// Within the file's own tolerance, which is absolute: every value here is of the size of 1, or
 /// exact in the file's last digit.
@@ -280,27 +275,31 @@ void codec_invalid_code(json const& in, json const& want, report& r) {
   }
 }
 
-/// The clean bits, and the next ones with the file's own flips.
-void binary_step(diffx::decode::bit_source from, json const& in, json const& want, report& r) {
+/// A step from x_t to the clean bits, and the next ones with the file's own flips.
+void binary_step(diffx::denoiser::bit_source from, json const& in, json const& want, report& r) {
   refuse_unread(in, {"x_t", "logits", "t", "n_timesteps", "threshold", "renoise_mask"}, r);
   refuse_unread(want, {"x0_hat", "x_next"}, r);
-  diffx::decode::clean_bits const clean{from, in.at("threshold").get<double>()};
-  clean.check();
-  bool const mask = clean.reads_mask(in.at("t").get<int>(), in.at("n_timesteps").get<int>());
-  auto const limit = static_cast<float>(clean.limit());
+  int const steps = in.at("n_timesteps").get<int>();
+  diffx::process::xor_bernoulli const process(diffx::schedule::flip_linear(steps, 1e-3));
+  diffx::sampler const s{process, diffx::solver::xor_renoise{}};
+  auto const grid = diffx::grid::timesteps(process, std::vector<int>{in.at("t").get<int>()});
   for (std::size_t i = 0; i < in.at("x_t").size(); ++i) {
-    auto const x = in["x_t"][i].get<std::vector<int>>();
+    auto x = in["x_t"][i].get<std::vector<std::int32_t>>();
     auto const logits = in.at("logits").at(i).get<std::vector<float>>();
     auto const flips = in.at("renoise_mask").at(i).get<std::vector<int>>();
     if (logits.size() != 2 * x.size() || flips.size() != x.size()) return r.fail("lengths");
-    numbers x0, next;
-    for (std::size_t k = 0; k < x.size(); ++k) {
-      float const logit = logits[mask ? x.size() + k : k];
-      auto const bit =
-          diffx::decode::clean_bits::bit(static_cast<std::uint8_t>(x[k]), logit, limit, mask);
-      x0.push_back(bit);
-      next.push_back(bit ^ flips[k]);
-    }
+    diffx::denoiser::bit_logits const network(
+        [&](auto const&, auto const&, auto const&, auto const& out) {
+          std::copy(logits.begin(), logits.end(), out.data);
+        },
+        from, 2, steps, in.at("threshold").get<double>());
+    diffx::options<> o;
+    o.start = diffx::start::given;
+    s.sample(diffx::exec::host{}, network, grid,
+             diffx::batch_view<std::int32_t>{x.data(), 1, static_cast<std::int64_t>(x.size())}, o);
+    numbers const x0(x.begin(), x.end());
+    numbers next;
+    for (std::size_t k = 0; k < x.size(); ++k) next.push_back(x[k] ^ flips[k]);
     compare(r, x0, want.at("x0_hat").at(i), "x0_hat of row " + std::to_string(i));
     compare(r, next, want.at("x_next").at(i), "x_next of row " + std::to_string(i));
   }
@@ -322,7 +321,7 @@ bool table_canon_entry(json const& e, report& r) {
 }
 
 bool binary_diffusion_entry(json const& e, report& r) {
-  using diffx::decode::bit_source;
+  using diffx::denoiser::bit_source;
   refuse_unread(e, {"name", "inputs", "expected", "tol", "note"}, r);
   r.tolerance = e.at("tol").get<double>();
   auto const name = e.at("name").get<std::string>();

@@ -127,14 +127,14 @@ namespace diffx::grid {
 /// and the end point: sigma = 0, index 0, or none.
 ///
 /// Errors    indices outside the table, or out of order: throws diffx::error.
-template <bool Z, class Index>
-timetable timesteps(process::basic_vp_discrete<Z> const& process, std::vector<Index> const& indices,
+template <class Process, class Index>
+timetable timesteps(Process const& process, std::vector<Index> const& indices,
                     end_point end = end_point::zero,
                     std::string_view where = "diffx::grid::timesteps") {
   std::vector<level> levels;
-  for (Index const i : indices) levels.push_back(process.at_index(static_cast<double>(i)));
+  for (Index const i : indices) levels.push_back(process.at_index(i));
   if (end == end_point::zero) levels.push_back(process.at(0.0));
-  if (end == end_point::sigma_min) levels.push_back(process.at_index(0.0));
+  if (end == end_point::sigma_min) levels.push_back(process.at_index(0));
   int const n = static_cast<int>(levels.size()) - 1;
   return detail::finish(where, std::move(levels), n);
 }

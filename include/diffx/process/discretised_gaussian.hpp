@@ -26,8 +26,7 @@ namespace diffx::process {
 ///
 /// Source    Austin et al. 2021, arXiv:2107.03006, appendix A.2.3.
 /// Shapes    states [batch, positions], integers in [0, classes).
-/// Errors    classes < 1, no beta, a beta that is not positive and finite, or a t that is not k /
-/// T:
+/// Errors    classes < 1, no beta, a beta that is not positive and finite, a t that is not k / T:
 ///           throws diffx::error.
 class discretised_gaussian {
  public:
