@@ -4,6 +4,7 @@
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/uniform.hpp>
+#include <diffx/process/xor_bernoulli.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/euler_ctmc.hpp>
@@ -12,6 +13,7 @@
 #include <diffx/solver/remdm.hpp>
 #include <diffx/solver/tau_leaping.hpp>
 #include <diffx/solver/tweedie.hpp>
+#include <diffx/solver/xor_renoise.hpp>
 
 #include "class_tables.cuh"
 #include <doctest/doctest.h>
@@ -35,6 +37,12 @@ TEST_CASE("host and device take the same jumps") {
   compare<x0_posterior<>>(diffx::sampler{flat, solver::euler_ctmc{}}, 5);
   compare<concrete_score<>>(diffx::sampler{flat, solver::tau_leaping{}}, 5);
   compare<x0_posterior<>>(diffx::sampler{flat, solver::discrete_flow_matching{0.5}}, 5);
+}
+
+TEST_CASE("host and device flip the same bits") {
+  diffx::process::xor_bernoulli const flips(diffx::schedule::flip_quadratic(6, 0.01));
+  compare<x0_posterior<>>(diffx::sampler{flips, solver::xor_renoise{}}, 2);
+  compare<x0_posterior<>>(diffx::sampler{flips, solver::ancestral{}}, 2);
 }
 
 TEST_CASE("host and device mask, pick and draw the same again") {

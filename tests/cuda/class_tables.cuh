@@ -2,17 +2,14 @@
 
 // Runs of classes on the host and on the device, for the same network and the same words.
 
-#include <diffx/exec/cuda.cuh>
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/sampler.hpp>
 
-#include <cuda_runtime_api.h>
-
+#include "on_device.cuh"
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
-#include <span>
 #include <vector>
 
 namespace test {
@@ -50,37 +47,21 @@ struct table_of_ratios : table<Prediction> {
   static constexpr bool log_ratios = true;
 };
 
-inline void ok(cudaError_t status) { REQUIRE(status == cudaSuccess); }
-
 template <class Prediction, template <class> class Network = table, class Sampler>
 void compare(Sampler const& s, int width) {
   constexpr std::int64_t batch = 64, positions = 33;
   auto const grid = diffx::grid::uniform_t(s.process, 6);
   Network<Prediction> network;
   network.width = width;
-  std::vector<std::int32_t> host(batch * positions), back(batch * positions);
+  std::vector<std::int32_t> host(batch * positions);
   s.sample(diffx::exec::host{}, network, grid,
            diffx::batch_view<std::int32_t>{host.data(), batch, positions, 0});
-  diffx::exec::cuda exec{};
-  ok(cudaStreamCreate(&exec.stream));
-  std::int32_t* x = nullptr;
-  ok(cudaMalloc(reinterpret_cast<void**>(&x), back.size() * sizeof(std::int32_t)));
-  diffx::batch_view<std::int32_t> const view{x, batch, positions, 0};
-  auto const size = static_cast<std::size_t>(s.workspace_size(exec, network, view));
-  void* memory = nullptr;
-  ok(cudaMalloc(&memory, size));
-  auto run = s.start(exec, network, grid, view, std::span(static_cast<std::byte*>(memory), size));
-  run.finish();
-  exec.wait();
-  ok(cudaMemcpy(back.data(), x, back.size() * sizeof(std::int32_t), cudaMemcpyDeviceToHost));
+  auto const back = sampled_on_device<std::int32_t>(s, network, grid, batch, positions);
   std::int64_t differ = 0;
   for (std::size_t i = 0; i < back.size(); ++i) differ += host[i] != back[i] ? 1 : 0;
   // Equal words; a host build without fused multiply-add may round a border to the other side, and
   // a class that differs changes what the network says of its position afterwards.
   CHECK(differ <= static_cast<std::int64_t>(back.size()) / 500);
-  ok(cudaFree(x));
-  ok(cudaFree(memory));
-  ok(cudaStreamDestroy(exec.stream));
 }
 
 }  // namespace test

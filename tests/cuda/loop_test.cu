@@ -2,7 +2,6 @@
 // device, its samples are compared with the host's.
 
 #include <diffx/cache/every_n.hpp>
-#include <diffx/exec/cuda.cuh>
 #include <diffx/exec/host.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/clip_x0.hpp>
@@ -13,9 +12,8 @@
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/heun.hpp>
 
-#include <cuda_runtime_api.h>
-
 #include "../support/levels.hpp"
+#include "on_device.cuh"
 #include <cmath>
 #include <doctest/doctest.h>
 #include <vector>
@@ -49,28 +47,15 @@ struct wave {
   }
 };
 
-void ok(cudaError_t status) { REQUIRE(status == cudaSuccess); }
-
 template <class Sampler>
 void compare(Sampler const& s) {
   constexpr std::int64_t batch = 5, features = 1003;
   diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, 11));
   wave const network;
-  std::vector<float> host(batch * features), back(batch * features);
+  std::vector<float> host(batch * features);
   s.sample(diffx::exec::host{}, network, grid,
            diffx::batch_view<float>{host.data(), batch, features, 0});
-  diffx::exec::cuda exec{};
-  ok(cudaStreamCreate(&exec.stream));
-  float* x = nullptr;
-  ok(cudaMalloc(reinterpret_cast<void**>(&x), back.size() * sizeof(float)));
-  diffx::batch_view<float> const view{x, batch, features, 0};
-  auto const size = static_cast<std::size_t>(s.workspace_size(exec, network, view));
-  void* memory = nullptr;
-  ok(cudaMalloc(&memory, size));
-  auto run = s.start(exec, network, grid, view, std::span(static_cast<std::byte*>(memory), size));
-  run.finish();
-  exec.wait();
-  ok(cudaMemcpy(back.data(), x, back.size() * sizeof(float), cudaMemcpyDeviceToHost));
+  auto const back = test::sampled_on_device<float>(s, network, grid, batch, features);
   double worst = 0.0, largest = 0.0;
   for (std::size_t i = 0; i < back.size(); ++i) {
     worst =
@@ -79,9 +64,6 @@ void compare(Sampler const& s) {
   }
   // Host builds without fused multiply-add round every product: C N eps with C = 4, N = 10.
   CHECK(worst <= 4 * 10 * 6e-8 * largest);
-  ok(cudaFree(x));
-  ok(cudaFree(memory));
-  ok(cudaStreamDestroy(exec.stream));
 }
 
 }  // namespace

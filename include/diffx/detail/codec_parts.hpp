@@ -76,6 +76,49 @@ inline domain::table::snapper get_snapper(codec_text_reader& in) {
   return {};
 }
 
+/// The text of a codec: its columns, a line each. put_numbers(out, column) writes what a column of
+/// numbers needs.
+template <class Columns, class PutNumbers>
+std::string columns_to_text(std::string_view kind, Columns const& columns,
+                            PutNumbers const& put_numbers) {
+  codec_text_writer out(kind);
+  out.put(static_cast<std::int64_t>(columns.size()));
+  out.end_line();
+  for (auto const& c : columns) {
+    put_type(out, c.type);
+    if (c.categories) {
+      put_ordinal(out, *c.categories);
+    } else {
+      put_numbers(out, c);
+    }
+    out.end_line();
+  }
+  return out.finish();
+}
+
+/// The way back. get_numbers(in, column) reads what put_numbers wrote.
+template <class Column, class GetNumbers>
+std::vector<Column> columns_from_text(std::string_view where, std::string_view kind,
+                                      std::string_view text, GetNumbers const& get_numbers) {
+  codec_text_reader in(where, kind, text);
+  std::vector<Column> out;
+  std::size_t const columns = in.length();
+  if (columns == 0) in.broken("it has no columns");
+  for (std::size_t j = 0; j < columns; ++j) {
+    Column c;
+    c.type = get_type(in);
+    require_new(in, out, c.type.name);
+    if (c.type.kind == domain::table::column_kind::category) {
+      c.categories = get_ordinal(in, c.type.name);
+    } else {
+      get_numbers(in, c);
+    }
+    out.push_back(std::move(c));
+  }
+  in.finish();
+  return out;
+}
+
 /// Refuses a table that has other columns than a codec; those of one name must be of one kind.
 template <class Columns>
 void require_schema(std::string_view where, Columns const& columns,

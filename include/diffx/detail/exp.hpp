@@ -46,9 +46,8 @@ template <class T>
 }
 
 /// e^x of a weight in a sum, for x <= 0: within 2e-7 (1 + |x|) of the value in float, exactly 0
-/// below -83 and for -inf, NaN for NaN. In a vector it is half of exp(): x / ln 2 is
-/// rounded once and the polynomial of 2^f, |f| <= 1/2, is the minimax one of degree 5 (9.2e-8) that
-/// is 1 at 0.
+/// below -83 and for -inf, NaN for NaN. Fewer operations than exp(): x / ln 2 is rounded once, and
+/// the polynomial of 2^f, |f| <= 1/2, is the minimax one of degree 5 (9.2e-8) that is 1 at 0.
 template <class T>
 [[gnu::always_inline]] DIFFX_HD inline T exp_weight(T x) noexcept {
   T e;

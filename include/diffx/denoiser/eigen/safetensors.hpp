@@ -1,11 +1,11 @@
 #pragma once
 
+#include <diffx/detail/whole_file.hpp>
 #include <diffx/error.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <initializer_list>
 #include <limits>
@@ -38,8 +38,8 @@ class safetensors {
 
   /// Reads a file.
   explicit safetensors(std::string const& path) : source_(path) {
-    std::vector<unsigned char> const bytes = read_file(path);
-    parse(bytes.data(), bytes.size());
+    std::string const bytes = diffx::detail::read_whole_file(where, path);
+    parse(reinterpret_cast<unsigned char const*>(bytes.data()), bytes.size());
   }
 
   /// Reads a file image that is already in memory; `name` stands in the messages.
@@ -90,6 +90,8 @@ class safetensors {
   }
 
  private:
+  static constexpr std::string_view where = "diffx::denoiser::eigen::safetensors";
+
   enum class dtype { f16, bf16, f32, f64 };
 
   struct entry {
@@ -103,7 +105,7 @@ class safetensors {
   };
 
   [[noreturn]] void fail(std::string const& what) const {
-    diffx::detail::fail("diffx::denoiser::eigen::safetensors: '" + source_ + "': " + what);
+    diffx::detail::fail(std::string(where) + ": '" + source_ + "': " + what);
   }
 
   static std::string text(std::span<std::int64_t const> shape) {
@@ -131,27 +133,6 @@ class safetensors {
       if (k == key) return &v;
     }
     return nullptr;
-  }
-
-  std::vector<unsigned char> read_file(std::string const& path) const {
-    struct closer {
-      std::FILE* file;
-      ~closer() {
-        if (file != nullptr) std::fclose(file);
-      }
-    } const handle{std::fopen(path.c_str(), "rb")};
-    if (handle.file == nullptr) fail("cannot be opened");
-    std::vector<unsigned char> bytes;
-    std::size_t used = 0;
-    for (;;) {  // by what is really there, not by a size that was announced
-      if (bytes.size() == used) bytes.resize(used + std::max<std::size_t>(used / 2, 1u << 16));
-      std::size_t const got = std::fread(bytes.data() + used, 1, bytes.size() - used, handle.file);
-      used += got;
-      if (got == 0) break;
-    }
-    if (std::ferror(handle.file) != 0) fail("cannot be read");
-    bytes.resize(used);
-    return bytes;
   }
 
   // ------------------------------------------------------------------------------------ header

@@ -178,50 +178,32 @@ class fixed_binary {
 
   /// The fitted codec as text, which is the same on every machine.
   std::string to_text() const {
-    detail::codec_text_writer out(file_kind);
-    out.put(static_cast<std::int64_t>(columns_.size()));
-    out.end_line();
-    for (one const& c : columns_) {
-      detail::put_type(out, c.type);
-      if (c.categories) {
-        detail::put_ordinal(out, *c.categories);
-      } else {
-        out.put(static_cast<std::int64_t>(c.bits));
-        out.put(static_cast<std::int64_t>(c.rounding));
-        out.put(c.min);
-        out.put(c.max);
-        detail::put_snapper(out, c.snapping);
-      }
-      out.end_line();
-    }
-    return out.finish();
+    return detail::columns_to_text(file_kind, columns_,
+                                   [](detail::codec_text_writer& out, one const& c) {
+                                     out.put(static_cast<std::int64_t>(c.bits));
+                                     out.put(static_cast<std::int64_t>(c.rounding));
+                                     out.put(c.min);
+                                     out.put(c.max);
+                                     detail::put_snapper(out, c.snapping);
+                                   });
   }
 
   static fixed_binary from_text(std::string_view text) {
-    detail::codec_text_reader in(where, file_kind, text);
     fixed_binary out;
-    std::size_t const columns = in.length();
-    if (columns == 0) in.broken("it has no columns");
-    for (std::size_t j = 0; j < columns; ++j) {
-      one c;
-      c.type = detail::get_type(in);
-      detail::require_new(in, out.columns_, c.type.name);
-      if (c.type.kind == column_kind::category) {
-        c.categories = detail::get_ordinal(in, c.type.name);
-        c.bits = bits_for(c.categories->size());
-      } else {
-        c.bits = static_cast<int>(in.integer(1, most_bits));
-        c.rounding = static_cast<binary_rounding>(in.integer(0, 1));
-        c.min = in.real();
-        c.max = in.real();
-        if (!(c.max >= c.min) || !std::isfinite(c.max - c.min)) {
-          in.broken("column '" + c.type.name + "' has no range");
-        }
-        c.snapping = detail::get_snapper(in);
-      }
-      out.columns_.push_back(std::move(c));
+    out.columns_ = detail::columns_from_text<one>(
+        where, file_kind, text, [](detail::codec_text_reader& in, one& c) {
+          c.bits = static_cast<int>(in.integer(1, most_bits));
+          c.rounding = static_cast<binary_rounding>(in.integer(0, 1));
+          c.min = in.real();
+          c.max = in.real();
+          if (!(c.max >= c.min) || !std::isfinite(c.max - c.min)) {
+            in.broken("column '" + c.type.name + "' has no range");
+          }
+          c.snapping = detail::get_snapper(in);
+        });
+    for (one& c : out.columns_) {
+      if (c.categories) c.bits = bits_for(c.categories->size());
     }
-    in.finish();
     return out;
   }
 

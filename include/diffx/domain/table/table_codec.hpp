@@ -212,47 +212,27 @@ class table_codec {
 
   /// The fitted codec as text, which is the same on every machine.
   std::string to_text() const {
-    detail::codec_text_writer out(file_kind);
-    out.put(static_cast<std::int64_t>(columns_.size()));
-    out.end_line();
-    for (one const& c : columns_) {
-      detail::put_type(out, c.type);
-      if (c.categories) {
-        detail::put_ordinal(out, *c.categories);
-      } else {
-        out.put(static_cast<std::int64_t>(c.on_missing));
-        out.put(static_cast<std::int64_t>(c.indicator));
-        out.put(c.mean);
-        detail::put_snapper(out, c.rounding);
-        out.put(static_cast<std::int64_t>(c.form.index()));
-        std::visit([&](auto const& f) { put_form(out, f); }, c.form);
-      }
-      out.end_line();
-    }
-    return out.finish();
+    return detail::columns_to_text(file_kind, columns_,
+                                   [](detail::codec_text_writer& out, one const& c) {
+                                     out.put(static_cast<std::int64_t>(c.on_missing));
+                                     out.put(static_cast<std::int64_t>(c.indicator));
+                                     out.put(c.mean);
+                                     detail::put_snapper(out, c.rounding);
+                                     out.put(static_cast<std::int64_t>(c.form.index()));
+                                     std::visit([&](auto const& f) { put_form(out, f); }, c.form);
+                                   });
   }
 
   static table_codec from_text(std::string_view text) {
-    detail::codec_text_reader in(where, file_kind, text);
     table_codec out;
-    std::size_t const columns = in.length();
-    if (columns == 0) in.broken("it has no columns");
-    for (std::size_t j = 0; j < columns; ++j) {
-      one c;
-      c.type = detail::get_type(in);
-      detail::require_new(in, out.columns_, c.type.name);
-      if (c.type.kind == column_kind::category) {
-        c.categories = detail::get_ordinal(in, c.type.name);
-      } else {
-        c.on_missing = static_cast<missing>(in.integer(0, 2));
-        c.indicator = in.integer(0, 1) == 1;
-        c.mean = in.real();
-        c.rounding = detail::get_snapper(in);
-        c.form = get_form(in);
-      }
-      out.columns_.push_back(std::move(c));
-    }
-    in.finish();
+    out.columns_ = detail::columns_from_text<one>(
+        where, file_kind, text, [](detail::codec_text_reader& in, one& c) {
+          c.on_missing = static_cast<missing>(in.integer(0, 2));
+          c.indicator = in.integer(0, 1) == 1;
+          c.mean = in.real();
+          c.rounding = detail::get_snapper(in);
+          c.form = get_form(in);
+        });
     return out;
   }
 
