@@ -285,6 +285,32 @@ TEST_CASE("class_row: filters of rows that no heap holds: ties, masks, huge and 
   }
 }
 
+TEST_CASE("class_row: as many classes as the heap holds, one less and one more") {
+  std::mt19937 random(6);
+  std::normal_distribution<float> normal;
+  for (std::size_t const size : {1023u, 1024u, 1025u}) {
+    std::vector<float> l(size);
+    for (float& v : l) v = normal(random);
+    for (int const n : {1, 500, 1000, 1022}) {
+      CAPTURE(size);
+      CAPTURE(n);
+      CHECK(kept(l, [n](auto& row) { row.keep_top_k(n); }) == n);
+    }
+  }
+}
+
+TEST_CASE("class_row: a row in which everything is ruled out has the sum 0") {
+  for (std::size_t const size : {3u, 256u, 1000u}) {
+    std::vector<float> const l(size, -std::numeric_limits<float>::infinity());
+    class_row<float, 1> row;
+    row.source[0] = l.data();
+    row.weight[0] = 1.0f;
+    row.classes = static_cast<int>(size);
+    CHECK_FALSE(row.scan());
+    CHECK(row.log_sum() == -std::numeric_limits<double>::infinity());
+  }
+}
+
 TEST_CASE("class_row: filters see the mixture of two branches") {
   std::vector<double> const a{0.0, 1.0, 2.0, 3.0}, b{3.0, 2.0, 1.0, 0.0};
   class_row<double, 2> row;
