@@ -53,6 +53,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/process/xor_packed.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -168,6 +169,8 @@ using class_processes = type_list<process::absorbing<>, process::uniform<>, proc
                                   process::xor_bernoulli>;
 using matrix_processes =
     type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
+/// The same for packed bits; solvers of classes that take bits take them.
+using bit_processes = type_list<process::xor_packed>;
 using class_schedules =
     type_list<schedule::log_linear, schedule::mask_cosine, schedule::scaled_mask_cosine,
               schedule::mask_cosine_squared, schedule::mask_sine, schedule::mask_power,
