@@ -99,7 +99,7 @@ struct bit_pass {
       return;
     }
     if (hard) {
-      threshold(logit, sample, word, next);
+      threshold(logit, now, sample, word, next);
     } else {
       draw(logit, now, sample, word, next);
     }
@@ -145,14 +145,16 @@ struct bit_pass {
     }
   }
 
-  DIFFX_HD void threshold(T const (&logit)[count], std::int64_t const (&sample)[Words],
-                          std::int64_t const (&word)[Words], std::uint32_t (&next)[Words]) const {
+  DIFFX_HD void threshold(T const (&logit)[count], std::uint32_t const (&now)[Words],
+                          std::int64_t const (&sample)[Words], std::int64_t const (&word)[Words],
+                          std::uint32_t (&next)[Words]) const {
     std::uint32_t ones[Words] = {};
     if (!flips.never()) flips.draw(noise, key, sample, word, ones);
     for (int w = 0; w < Words; ++w) {
       std::uint32_t clean = 0;
       for (int j = 0; j < word_bits; ++j) {
-        std::uint32_t const one = logit[w * word_bits + j] > T(0) ? 1 : 0;
+        T const seen = (now[w] >> j & 1u) != 0 ? -shift : shift;
+        std::uint32_t const one = logit[w * word_bits + j] + seen > T(0) ? 1 : 0;
         clean |= one << j;
       }
       next[w] = clean ^ ones[w];
@@ -273,16 +275,13 @@ class binary_block {
     bit_pass<logit_type, branches, words, Noise> pass{rows(), {},     {}, {},    {},
                                                       {},     s.hard, {}, s.key, noise_};
     pass.key.block = block_;
-    if (s.hard) {
-      pass.flips = bernoulli_bits(s.same);
-    } else {
-      // A cavity is the law given the other bits: times q(x | x0).
-      double const flip = 0.5 * s.convert.sigma;
-      pass.shift =
-          static_cast<logit_type>(Prediction::is_cavity ? std::log(flip) - std::log1p(-flip) : 0.0);
-      pass.same = static_cast<logit_type>(s.same);
-      pass.slope = static_cast<logit_type>(s.other - s.same);
-    }
+    // A cavity is the law given the other bits: times q(x | x0).
+    double const flip = 0.5 * s.convert.sigma;
+    pass.shift =
+        static_cast<logit_type>(Prediction::is_cavity ? std::log(flip) - std::log1p(-flip) : 0.0);
+    pass.same = static_cast<logit_type>(s.same);
+    pass.slope = static_cast<logit_type>(s.other - s.same);
+    if (s.hard) pass.flips = bernoulli_bits(s.same);
     int used = 0;
     for (int b = 0; b < branches; ++b) {
       auto const at = static_cast<std::size_t>(b);
