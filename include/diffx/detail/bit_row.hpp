@@ -56,8 +56,9 @@ class bernoulli_bits {
 
   bernoulli_bits() = default;
   /// p in [0, 1).
-  explicit bernoulli_bits(double p) : digits_(static_cast<std::uint64_t>(std::ldexp(p, digits))) {
+  explicit bernoulli_bits(double p) {
     require(p >= 0.0 && p < 1.0, "diffx::run", "probability of a flip", p, "in [0, 1)");
+    digits_ = static_cast<std::uint64_t>(std::ldexp(p, digits));
   }
 
   DIFFX_HD bool never() const noexcept { return digits_ == 0; }
