@@ -271,7 +271,7 @@ class binary_block {
   template <class Exec>
   void apply(Exec const& exec, binary_stage const& s, prediction_mix const& m, bool, level const*,
              Word*) {
-    constexpr int words = Exec::on_host ? 8 : 1;
+    constexpr int words = Exec::on_host ? 32 : 1;
     bit_pass<logit_type, branches, words, Noise> pass{rows(), {},     {}, {},    {},
                                                       {},     s.hard, {}, s.key, noise_};
     pass.key.block = block_;
