@@ -65,17 +65,17 @@ double far_from_data(Solver const& solver, int steps) {
                               test::bits::correlated());
 }
 
-/// States of `groups` x `samples` groups of four bits after so many steps.
+/// States of 25 x `samples` groups of four bits after so many steps.
 template <class Solver>
 std::vector<std::int64_t> drawn(Solver const& solver, int steps, std::int64_t samples) {
-  constexpr std::int64_t bits = 36;  // nine groups, the last in a word of its own
+  constexpr std::int64_t bits = 100;  // 25 groups, the last in a word of its own
   xor_packed const process(schedule::flip_quadratic(steps, 1e-3), bits);
   test::bits::packed_table const network{{}, &process};
-  words x(static_cast<std::size_t>(2 * samples));
+  words x(static_cast<std::size_t>(4 * samples));
   sampler{process, solver}.sample(exec::threads{}, network, grid::uniform_t(process, steps),
                                   rows(x, bits), options<>{noise::counted{11}});
   int beyond = 0;
-  for (std::size_t i = 1; i < x.size(); i += 2) beyond += x[i] < 16 ? 0 : 1;
+  for (std::size_t i = 3; i < x.size(); i += 4) beyond += x[i] < 16 ? 0 : 1;
   CHECK(beyond == 0);
   return test::bits::group_counts(x, bits);
 }
@@ -153,13 +153,13 @@ TEST_CASE("xor_packed: rows have the law of the planned chain") {
     CHECK(test::passes(what, test::test_cells(count, law).p));
     return count;
   };
-  auto const count = fits("packed ancestral, 10 steps", solver::ancestral{}, 10, 40000);
+  auto const count = fits("packed ancestral, 10 steps", solver::ancestral{}, 10, 14400);
   // 360000 groups tell this law from that of the data, 0.044 away.
   CHECK(test::test_cells(count, test::bits::correlated()).p < 1e-6);
-  fits("packed ancestral, 1000 steps", solver::ancestral{}, 1000, 2000);
-  fits("packed xor_renoise, 10 steps", xor_renoise{}, 10, 40000);
+  fits("packed ancestral, 1000 steps", solver::ancestral{}, 1000, 600);
+  fits("packed xor_renoise, 10 steps", xor_renoise{}, 10, 14400);
   fits("packed xor_renoise, drawn", xor_renoise{clean_bit::drawn, renoise_level::current}, 10,
-       40000);
+       14400);
 }
 
 TEST_CASE("xor_packed: noise flips every bit alike, and neighbours independently") {
