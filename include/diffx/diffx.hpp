@@ -55,6 +55,7 @@
 #include <diffx/denoiser/shifted.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
 #include <diffx/domain/table/bits.hpp>
+#include <diffx/domain/table/class_labels.hpp>
 #include <diffx/domain/table/csv.hpp>
 #include <diffx/domain/table/csv_table.hpp>
 #include <diffx/domain/table/dates.hpp>
@@ -71,6 +72,7 @@
 #include <diffx/domain/table/standard.hpp>
 #include <diffx/domain/table/table_codec.hpp>
 #include <diffx/domain/table/typed_table.hpp>
+#include <diffx/domain/table/valid_rows.hpp>
 #include <diffx/domain/text/attention_mask.hpp>
 #include <diffx/domain/text/base_n.hpp>
 #include <diffx/domain/text/edit.hpp>
@@ -113,6 +115,7 @@
 #include <diffx/prediction/flow.hpp>
 #include <diffx/prediction/interpolant.hpp>
 #include <diffx/prediction/normalised.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/prediction/score.hpp>
 #include <diffx/prediction/trig_flow.hpp>
 #include <diffx/prediction/v.hpp>
@@ -120,6 +123,7 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/columns.hpp>
 #include <diffx/process/discretised_gaussian.hpp>
 #include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
@@ -157,6 +161,7 @@
 #include <diffx/recipe/sedd.hpp>
 #include <diffx/recipe/seed_diffusion.hpp>
 #include <diffx/recipe/sfdlm.hpp>
+#include <diffx/recipe/tabddpm.hpp>
 #include <diffx/recipe/trado.hpp>
 #include <diffx/recipe/udlm.hpp>
 #include <diffx/registry.hpp>
@@ -176,6 +181,7 @@
 #include <diffx/schedule/bridge_cosine.hpp>
 #include <diffx/schedule/bridge_geometric.hpp>
 #include <diffx/schedule/bridge_linear.hpp>
+#include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/class_rates.hpp>
 #include <diffx/schedule/cosine.hpp>
 #include <diffx/schedule/cosine_dsno.hpp>
