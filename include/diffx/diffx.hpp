@@ -3,15 +3,20 @@
 // Every header that needs nothing but a C++20 compiler, for examples and first steps. The library
 // never includes it: name the headers that you use, and compile less.
 
+#include <diffx/analysis/anomaly.hpp>
+#include <diffx/analysis/auroc.hpp>
 #include <diffx/analysis/chain_law.hpp>
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/analysis/coding.hpp>
 #include <diffx/analysis/float_race.hpp>
 #include <diffx/analysis/importance_weights.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
+#include <diffx/analysis/nearest_rows.hpp>
 #include <diffx/analysis/rans.hpp>
+#include <diffx/analysis/reconstruction.hpp>
 #include <diffx/analysis/sphere_radial.hpp>
 #include <diffx/analysis/table_quality.hpp>
+#include <diffx/analysis/time_posterior.hpp>
 #include <diffx/analysis/trace.hpp>
 #include <diffx/analysis/uniform_nelbo.hpp>
 #include <diffx/cache/every_n.hpp>

@@ -24,6 +24,7 @@ constexpr entry_file files[] = {
     {"105-coda", decoding_entry},
     {"163-edlm", edlm},
     {"197-bd3lm", decoding_entry},
+    {"215-dte", dte_entry},
     {"217-ardm", ardm_entry},
     {"block_refine", refine_entry},
     {"block_refine_static", refine_entry},
