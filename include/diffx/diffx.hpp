@@ -178,6 +178,7 @@
 #include <diffx/run.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/alpha_bar_table.hpp>
+#include <diffx/schedule/bounded_mask_power.hpp>
 #include <diffx/schedule/bridge_cosine.hpp>
 #include <diffx/schedule/bridge_geometric.hpp>
 #include <diffx/schedule/bridge_linear.hpp>
@@ -191,6 +192,7 @@
 #include <diffx/schedule/jascha.hpp>
 #include <diffx/schedule/jsd.hpp>
 #include <diffx/schedule/laplace.hpp>
+#include <diffx/schedule/learned_exponent.hpp>
 #include <diffx/schedule/linear.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -203,6 +205,7 @@
 #include <diffx/schedule/quadratic.hpp>
 #include <diffx/schedule/scaled_linear.hpp>
 #include <diffx/schedule/scaled_mask_cosine.hpp>
+#include <diffx/schedule/sigma_power.hpp>
 #include <diffx/schedule/sigmoid.hpp>
 #include <diffx/schedule/snr_shift.hpp>
 #include <diffx/schedule/ve_geometric.hpp>

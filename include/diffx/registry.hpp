@@ -53,6 +53,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/schedule/bounded_mask_power.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -171,8 +172,8 @@ using matrix_processes =
 using class_schedules =
     type_list<schedule::log_linear, schedule::mask_cosine, schedule::scaled_mask_cosine,
               schedule::mask_cosine_squared, schedule::mask_sine, schedule::mask_power,
-              schedule::mask_log, schedule::polynomial, schedule::linear_noise,
-              schedule::geometric_noise>;
+              schedule::bounded_mask_power, schedule::mask_log, schedule::polynomial,
+              schedule::linear_noise, schedule::geometric_noise>;
 using class_predictions =
     type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
 using class_solvers =

@@ -15,6 +15,7 @@ constexpr entry_file files[] = {
     {"000-discrete-canon", discrete_canon_entry},
     {"017-rdlm", rdlm_entry},
     {"047-dkv-cache", decoding_entry},
+    {"049-reldiff-hybrid", reldiff_entry},
     {"057-binary-diffusion", binary_diffusion_entry},
     {"063-e2d2", decoding_entry},
     {"071-udlm-guidance", udlm_guidance},

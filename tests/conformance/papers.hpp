@@ -34,5 +34,6 @@ bool table_canon_entry(json const& entry, report& r);
 bool binary_diffusion_entry(json const& entry, report& r);
 bool tabddpm_entry(json const& entry, report& r);
 bool dte_entry(json const& entry, report& r);
+bool reldiff_entry(json const& entry, report& r);
 
 }  // namespace conformance
