@@ -14,6 +14,7 @@
 #include <diffx/analysis/nearest_rows.hpp>
 #include <diffx/analysis/rans.hpp>
 #include <diffx/analysis/reconstruction.hpp>
+#include <diffx/analysis/running_moments.hpp>
 #include <diffx/analysis/sphere_radial.hpp>
 #include <diffx/analysis/table_quality.hpp>
 #include <diffx/analysis/time_posterior.hpp>
@@ -215,6 +216,7 @@
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/candidates.hpp>
 #include <diffx/search/edit_beam.hpp>
+#include <diffx/search/group_select.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>

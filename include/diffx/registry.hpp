@@ -3,6 +3,8 @@
 // Every policy of the library, as type lists. The catalogue, the compatibility matrix, the tests of
 // all policies and the command lines of the examples walk these lists.
 
+#include <diffx/analysis/anomaly.hpp>
+#include <diffx/analysis/reconstruction.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/kv.hpp>
 #include <diffx/cache/none.hpp>
@@ -66,6 +68,7 @@
 #include <diffx/schedule/scaled_mask_cosine.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/edit_beam.hpp>
+#include <diffx/search/group_select.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
@@ -215,6 +218,14 @@ using class_guidances = type_list<guidance::d_cfg<>, guidance::d_cbg<>>;
 using caches = type_list<cache::none, cache::every_n<2>, cache::linear<2>, cache::taylor<2, 2>>;
 
 using searches = type_list<search::none, search::best_of_n, search::zero_order>;
+
+/// A search over sets of starts, with a loop of its own.
+using set_searches = type_list<search::group_select<>>;
+
+/// Scores of rows that make a class of their own (dte_categorical is a function).
+using anomaly_scores =
+    type_list<analysis::anomaly::dte_non_parametric<double>, analysis::anomaly::dte_inverse_gamma,
+              analysis::anomaly::reconstruction>;
 
 }  // namespace registry
 }  // namespace diffx

@@ -14,6 +14,7 @@ constexpr entry_file files[] = {
     {"000-canon-table", table_canon_entry},
     {"000-discrete-canon", discrete_canon_entry},
     {"017-rdlm", rdlm_entry},
+    {"029-d3hr", d3hr_entry},
     {"047-dkv-cache", decoding_entry},
     {"049-reldiff-hybrid", reldiff_entry},
     {"057-binary-diffusion", binary_diffusion_entry},

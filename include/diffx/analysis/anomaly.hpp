@@ -44,6 +44,9 @@ enum class time_estimate : std::uint8_t {
 template <class T>
 class dte_non_parametric {
  public:
+  static constexpr std::string_view name = "analysis::anomaly::dte_non_parametric";
+  static constexpr std::string_view source = "arXiv:2305.18593";
+
   dte_non_parametric(batch_view<T const> train, schedule::alpha_bar_table const& table, int k = 5)
       : dte_non_parametric(train, time_posterior(table, train.features), k) {}
   dte_non_parametric(batch_view<T const> train, time_posterior posterior, int k = 5)
@@ -153,6 +156,9 @@ enum class scale_estimate : std::uint8_t {
 /// Shapes    outputs [rows].
 /// Errors    width <= 2, floor < 0, v <= 0, an output that is not finite: throws diffx::error.
 struct dte_inverse_gamma {
+  static constexpr std::string_view name = "analysis::anomaly::dte_inverse_gamma";
+  static constexpr std::string_view source = "arXiv:2305.18593";
+
   std::int64_t width = 0;
   double floor = 1e-5;  // keeps the logarithm finite at s = 0
 

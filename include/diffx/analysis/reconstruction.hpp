@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace diffx::analysis::anomaly {
@@ -46,6 +47,9 @@ struct reconstruction_scores {
 /// Requires  host memory; a sampler of one block of numbers.
 /// Errors    repeats < 1, a timetable from data to noise, a score of NaN: throws diffx::error.
 struct reconstruction {
+  static constexpr std::string_view name = "analysis::anomaly::reconstruction";
+  static constexpr std::string_view source = "arXiv:2305.18593";
+
   denoise_start from = denoise_start::clean;
   reconstruction_error error = reconstruction_error::end;
   int repeats = 1;
