@@ -32,7 +32,7 @@ TEST_CASE("auroc: known values") {
   CHECK(analysis::auroc(numbers{3, 2, 1, 0}, labels{0, 0, 1, 1}) == 0.0);
   CHECK(analysis::auroc(numbers{5, 5, 5, 5, 5}, labels{0, 1, 0, 0, 1}) == 0.5);
   CHECK(analysis::auroc(numbers{-INFINITY, 0, INFINITY, INFINITY}, labels{0, 1, 1, 0}) == 0.625);
-  CHECK(analysis::auroc(numbers{1, 2}, labels{7, 0}) == 0.0);  // any label but 0 is an anomaly
+  CHECK(analysis::auroc(numbers{2, 1}, labels{7, 0}) == 1.0);  // any label but 0 is an anomaly
 }
 
 TEST_CASE("auroc: the share of pairs, ties a half, whatever the order of the rows") {

@@ -73,8 +73,8 @@ TEST_CASE("the k smallest distances, whatever the sizes") {
       }
     }
   }
-  check<double>(700, 64, 3, 4);  // several blocks of panels
-  check<float>(9, 40000, 2, 3);  // one panel is more than a block
+  check<double>(700, 64, 3, 700);  // several blocks of panels
+  check<float>(9, 40000, 2, 3);    // one panel is more than a block
 }
 
 TEST_CASE("near rows lose no digits, and the order of the rows is none of their business") {

@@ -15,6 +15,7 @@
 #include <diffx/schedule/linear.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/ddpm.hpp>
+#include <diffx/solver/heun.hpp>
 
 #include "../support/message.hpp"
 #include "../support/statistics.hpp"
@@ -68,31 +69,40 @@ TEST_CASE("without noise the score is that of an affine map, and a step is one e
   sampler const s{p, solver::ddpm{}};
   denoiser::gaussian const network(mean, variance);
   numbers const x{0.5, -1.0, 0.0, 3.0, 2.0, -1.0, 8.0, -9.0, 10.0};
-  numbers end(3, 0.0), way(3, 0.0);
-  for (std::size_t j = 0; j < 3; ++j) {
-    auto const c = chain(grid, j);
-    for (std::size_t i = 0; i < 3; ++i) {
-      double const v = x[3 * i + j];
-      double before = v;
-      for (auto const& a : c) {
-        double const now = a.slope * v + a.offset;
-        way[i] += (now - before) * (now - before) / 3.0;
-        before = now;
+  for (auto const from : {denoise_start::clean, denoise_start::noised}) {
+    double const first_scale = from == denoise_start::clean ? 1.0 : grid[0].alpha;
+    numbers end(3, 0.0), way(3, 0.0);
+    for (std::size_t j = 0; j < 3; ++j) {
+      auto const c = chain(grid, j);
+      for (std::size_t i = 0; i < 3; ++i) {
+        double const v = first_scale * x[3 * i + j];
+        double before = v;
+        for (auto const& a : c) {
+          double const now = a.slope * v + a.offset;
+          way[i] += (now - before) * (now - before) / 3.0;
+          before = now;
+        }
+        end[i] += (before - x[3 * i + j]) * (before - x[3 * i + j]) / 3.0;
       }
-      end[i] += (before - v) * (before - v) / 3.0;
     }
+    for (auto const kind : {reconstruction_error::end, reconstruction_error::path}) {
+      auto const got =
+          reconstruction{from, kind}.run(s, exec::host{}, network, grid, view(x), noise::zero{});
+      CHECK(got.nfe == first);
+      for (std::size_t i = 0; i < 3; ++i) {
+        double const want = kind == reconstruction_error::end ? end[i] : way[i];
+        CHECK(got.scores[i] == Approx(want).epsilon(1e-11));
+      }
+    }
+    CHECK(end[0] < end[1]);  // from the mean outwards
+    CHECK(end[1] < end[2]);
   }
+  // A step of two evaluations costs two, but for the last.
+  sampler const twice{p, solver::heun{}};
   for (auto const kind : {reconstruction_error::end, reconstruction_error::path}) {
-    reconstruction const r{denoise_start::clean, kind};
-    auto const got = r.run(s, exec::host{}, network, grid, view(x), noise::zero{});
-    CHECK(got.nfe == first);
-    for (std::size_t i = 0; i < 3; ++i) {
-      double const want = kind == reconstruction_error::end ? end[i] : way[i];
-      CHECK(got.scores[i] == Approx(want).epsilon(1e-11));
-    }
+    reconstruction const r{denoise_start::clean, kind, 2};
+    CHECK(r.run(twice, exec::host{}, network, grid, view(x)).nfe == 2 * (2 * first - 1));
   }
-  CHECK(end[0] < end[1]);  // from the mean outwards
-  CHECK(end[1] < end[2]);
 }
 
 // n = 3000 runs of one row; a mean off by 3 % of the score is seen.

@@ -63,6 +63,12 @@ TEST_CASE("the law of the step is that of the variances, normalised over the gri
   for (std::int64_t const dim : {3, 5, 12, 30}) {
     time_posterior const posterior(table(), dim);
     REQUIRE(posterior.steps() == 300);
+    long double kept = 1.0L;
+    for (int t = 0; t < 300; ++t) {
+      kept *= 1.0L - (1e-4L + (1e-2L - 1e-4L) * t / 299);
+      CHECK(posterior.variances()[static_cast<std::size_t>(t)] ==
+            Approx(static_cast<double>(1.0L - kept)).epsilon(1e-13));
+    }
     for (double const squared : {0.01, 0.5, 3.0, 20.0}) {
       std::vector<long double> direct;
       long double total = 0.0L;
