@@ -139,6 +139,7 @@ TEST_CASE("closed forms of the continuous processes") {
   CHECK(ve.at(1.0).sigma == 50.0);
   CHECK(ve.at_lambda(-std::log(0.01)).t > 0.0);
   process::edm const edm;
+  CHECK(message_of([&] { edm.at_lambda(-5.0); }).find(", inf]") != std::string::npos);
   CHECK(edm.at(0.25).sigma == 20.0);
   CHECK(edm.at(0.25).timestep == doctest::Approx(0.25 * std::log(20.0)));
   process::rectified_flow const flow;

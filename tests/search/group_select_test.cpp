@@ -146,6 +146,20 @@ TEST_CASE("the groups come from the law") {
   }
 }
 
+TEST_CASE("a group's numbers are those of its samples' addresses") {
+  constexpr int width = 150, size = 4;
+  law const l(width);
+  auto const x = group_select<>{.size = size}.draw(6, l.mean, l.variance, source);
+  numbers z(width);
+  for (std::size_t i = 0; i < size; ++i) {
+    source.fill(noise::key{noise::prior_step, 0, 0, 1.0, 1.0}, 24 + static_cast<int>(i), 0, width,
+                z.data());
+    for (std::size_t j = 0; j < width; ++j) {
+      CHECK(x[i * width + j] == Approx(l.mean[j] + std::sqrt(l.variance[j]) * z[j]).epsilon(1e-14));
+    }
+  }
+}
+
 // 400 searches over 50 groups: the best score is below the quantile a of one score with probability
 // 1 - (1 - a)^50. A rate of 0.5 is known to 0.025.
 TEST_CASE("the best of m falls with m as the least of m scores does") {
