@@ -81,9 +81,9 @@ void non_parametric(json const& in, json const& want, report& r) {
       if (t < 0 || t >= steps) return r.fail("posterior_at: step " + key);
       auto const place = static_cast<std::size_t>(t);
       double const p = row[i].get<double>();
-      // Where a density's logarithm has no place left below 1, its weight is 0 or says nothing.
-      double const relative = std::max(r.tolerance, rounding(place));
-      r.near(w[place], p, std::max(p * relative, least) / r.tolerance, at("posterior_at " + key));
+      // What a logarithm is off by, its exponential is off by as a factor.
+      double const off_by = w[place] * std::expm1(std::max(r.tolerance, rounding(place)));
+      r.near(w[place], p, std::max(off_by, least) / r.tolerance, at("posterior_at " + key));
     }
   }
 }
