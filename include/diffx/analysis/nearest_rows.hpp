@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/denoiser.hpp>
+#include <diffx/config.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
 
@@ -19,8 +20,8 @@ namespace diffx::analysis {
 /// no digits.
 ///
 /// The set is copied into panels of rows that lie side by side, so that the inner loop runs over
-/// rows and needs no change of the order of sums. Results depend on neither the order of the set
-/// nor the number of threads.
+/// rows and needs no change of the order of sums. Results depend on neither the order of the set,
+/// the queries beside one, nor the number of threads.
 ///
 /// Time      rows of the set x rows asked about x width.
 /// Shapes    rows [rows, width], float or double; sums are in the same type.
@@ -109,7 +110,7 @@ class nearest_rows {
           T const x = queries.row(q + a)[j];
           for (int r = 0; r < lanes; ++r) {
             T const d = x - panel[j * lanes + r];
-            sum[a][r] += d * d;
+            sum[a][r] = detail::fma(d, d, sum[a][r]);
           }
         }
       }

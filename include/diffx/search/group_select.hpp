@@ -2,6 +2,7 @@
 
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/noise.hpp>
+#include <diffx/config.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/noise/counted.hpp>
@@ -109,8 +110,8 @@ struct moments_score {
     for (std::int64_t i = 0; i < samples; ++i) {
       for (int j = 0; j < columns; ++j) {
         double const d = x[i * stride + j] - m[j];
-        m2[j] += d * d;
-        m3[j] += d * d * d;
+        m2[j] = detail::fma(d, d, m2[j]);
+        m3[j] = detail::fma(d * d, d, m3[j]);
       }
     }
     for (int j = 0; j < columns; ++j) {
@@ -122,15 +123,15 @@ struct moments_score {
       }
       double const off = m[j] - mean[j], wide = deviation - std::sqrt(variance[j]);
       double const skewness = n / ((n - 1.0) * (n - 2.0)) * m3[j] / (of_group * deviation);
-      s.mean += off * off;
-      s.deviation += wide * wide;
-      s.skewness += skewness * skewness;
+      s.mean = detail::fma(off, off, s.mean);
+      s.deviation = detail::fma(wide, wide, s.deviation);
+      s.skewness = detail::fma(skewness, skewness, s.skewness);
       m3[j] = 1.0 / deviation;
     }
     for (std::size_t i = 0; i < s.cubes.size(); ++i) {
       for (int j = 0; j < columns; ++j) {
         double const z = (x[static_cast<std::int64_t>(i) * stride + j] - m[j]) * m3[j];
-        s.cubes[i] += z * z * z;
+        s.cubes[i] = detail::fma(z * z, z, s.cubes[i]);
       }
     }
   }
@@ -264,7 +265,7 @@ struct group_select {
       noise.fill(noise::key{noise::prior_step, 0, 0, 1.0, 1.0}, group * size + i, at, columns, row);
       for (int j = 0; j < columns; ++j) {
         auto const k = static_cast<std::size_t>(at + j);
-        row[j] = mean[k] + deviation[k] * row[j];
+        row[j] = detail::fma(deviation[k], row[j], mean[k]);
       }
     }
   }
