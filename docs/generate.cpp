@@ -90,6 +90,8 @@ std::string catalogue() {
   });
   out << "\n";
   simple("Searches", registry::searches{});
+  simple("Searches over sets, with loops of their own", registry::set_searches{});
+  simple("Scores of anomaly", registry::anomaly_scores{});
   simple("Codecs of tables", registry::codecs{});
   return out.str();
 }
@@ -194,6 +196,8 @@ std::string papers() {
   collect(registry::class_guidances{});
   collect(registry::caches{});
   collect(registry::searches{});
+  collect(registry::set_searches{});
+  collect(registry::anomaly_scores{});
   collect(registry::codecs{});
   std::ostringstream out;
   out << "# Papers\n\n"

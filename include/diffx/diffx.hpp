@@ -3,15 +3,21 @@
 // Every header that needs nothing but a C++20 compiler, for examples and first steps. The library
 // never includes it: name the headers that you use, and compile less.
 
+#include <diffx/analysis/anomaly.hpp>
+#include <diffx/analysis/auroc.hpp>
 #include <diffx/analysis/chain_law.hpp>
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/analysis/coding.hpp>
 #include <diffx/analysis/float_race.hpp>
 #include <diffx/analysis/importance_weights.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
+#include <diffx/analysis/nearest_rows.hpp>
 #include <diffx/analysis/rans.hpp>
+#include <diffx/analysis/reconstruction.hpp>
+#include <diffx/analysis/running_moments.hpp>
 #include <diffx/analysis/sphere_radial.hpp>
 #include <diffx/analysis/table_quality.hpp>
+#include <diffx/analysis/time_posterior.hpp>
 #include <diffx/analysis/trace.hpp>
 #include <diffx/analysis/uniform_nelbo.hpp>
 #include <diffx/cache/every_n.hpp>
@@ -178,6 +184,7 @@
 #include <diffx/run.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/alpha_bar_table.hpp>
+#include <diffx/schedule/bounded_mask_power.hpp>
 #include <diffx/schedule/bridge_cosine.hpp>
 #include <diffx/schedule/bridge_geometric.hpp>
 #include <diffx/schedule/bridge_linear.hpp>
@@ -192,6 +199,7 @@
 #include <diffx/schedule/jascha.hpp>
 #include <diffx/schedule/jsd.hpp>
 #include <diffx/schedule/laplace.hpp>
+#include <diffx/schedule/learned_exponent.hpp>
 #include <diffx/schedule/linear.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -204,6 +212,7 @@
 #include <diffx/schedule/quadratic.hpp>
 #include <diffx/schedule/scaled_linear.hpp>
 #include <diffx/schedule/scaled_mask_cosine.hpp>
+#include <diffx/schedule/sigma_power.hpp>
 #include <diffx/schedule/sigmoid.hpp>
 #include <diffx/schedule/snr_shift.hpp>
 #include <diffx/schedule/ve_geometric.hpp>
@@ -213,6 +222,7 @@
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/candidates.hpp>
 #include <diffx/search/edit_beam.hpp>
+#include <diffx/search/group_select.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>

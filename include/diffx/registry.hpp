@@ -3,6 +3,8 @@
 // Every policy of the library, as type lists. The catalogue, the compatibility matrix, the tests of
 // all policies and the command lines of the examples walk these lists.
 
+#include <diffx/analysis/anomaly.hpp>
+#include <diffx/analysis/reconstruction.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/kv.hpp>
 #include <diffx/cache/none.hpp>
@@ -54,6 +56,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/schedule/bounded_mask_power.hpp>
 #include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/linear_noise.hpp>
@@ -67,6 +70,7 @@
 #include <diffx/schedule/scaled_mask_cosine.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/edit_beam.hpp>
+#include <diffx/search/group_select.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
@@ -174,8 +178,8 @@ using column_processes = type_list<process::columns<process::uniform<>>>;
 using class_schedules =
     type_list<schedule::class_alpha_bar, schedule::log_linear, schedule::mask_cosine,
               schedule::scaled_mask_cosine, schedule::mask_cosine_squared, schedule::mask_sine,
-              schedule::mask_power, schedule::mask_log, schedule::polynomial,
-              schedule::linear_noise, schedule::geometric_noise>;
+              schedule::mask_power, schedule::bounded_mask_power, schedule::mask_log,
+              schedule::polynomial, schedule::linear_noise, schedule::geometric_noise>;
 using class_predictions =
     type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
 using class_solvers =
@@ -217,6 +221,14 @@ using class_guidances = type_list<guidance::d_cfg<>, guidance::d_cbg<>>;
 using caches = type_list<cache::none, cache::every_n<2>, cache::linear<2>, cache::taylor<2, 2>>;
 
 using searches = type_list<search::none, search::best_of_n, search::zero_order>;
+
+/// A search over sets of starts, with a loop of its own.
+using set_searches = type_list<search::group_select<>>;
+
+/// Scores of rows that make a class of their own (dte_categorical is a function).
+using anomaly_scores =
+    type_list<analysis::anomaly::dte_non_parametric<double>, analysis::anomaly::dte_inverse_gamma,
+              analysis::anomaly::reconstruction>;
 
 }  // namespace registry
 }  // namespace diffx

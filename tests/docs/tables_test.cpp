@@ -1,5 +1,7 @@
 // The programs of docs/tables.md.
 
+#include <diffx/analysis/anomaly.hpp>
+#include <diffx/analysis/auroc.hpp>
 #include <diffx/analysis/table_quality.hpp>
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/domain/table/csv_table.hpp>
@@ -12,8 +14,10 @@
 #include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/recipe/tabddpm.hpp>
+#include <diffx/schedule/linear.hpp>
 #include <diffx/solver/repaint.hpp>
 
+#include <cstdint>
 #include <cstdio>
 #include <doctest/doctest.h>
 #include <filesystem>
@@ -119,4 +123,28 @@ TEST_CASE("the page of tables") {
   CHECK(table::table_codec::load(model).to_text() == codec.to_text());
   std::filesystem::remove(path);
   std::filesystem::remove(model);
+}
+
+TEST_CASE("the page of tables: anomalies") {
+  namespace table = domain::table;
+  std::string text = "a,b,c\n";
+  for (int i = 0; i < 40; ++i) {
+    text +=
+        std::to_string(i % 7) + "," + std::to_string(i % 5) + "," + std::to_string(i % 3) + "\n";
+  }
+  table::per_column<table::codec_options> o;
+  o.usual.form = table::numeric_form::standard;
+  auto const all = table::read_csv(text + "40,-30,90\n").table;
+  auto const codec = table::table_codec::fit(table::read_csv(text).table, o);
+  auto const known = codec.encode(table::read_csv(text).table), asked = codec.encode(all);
+  std::vector<std::uint8_t> labels(41, 0);
+  labels.back() = 1;
+
+  using namespace diffx::analysis;
+  anomaly::dte_non_parametric const detector(known.numbers_view(),
+                                             schedule::linear(300, 1e-4, 1e-2), /*k=*/5);
+  std::vector<double> const scores = detector.scores(asked.numbers_view());
+  double const quality = auroc(scores, labels);  // labels: 0 for a normal row
+
+  CHECK(quality == 1.0);
 }

@@ -68,6 +68,9 @@ TEST_CASE("schedules of classes: inverse, slope, rates, and the data at t = 0") 
   check_schedule(schedule::mask_sine{});
   check_schedule(schedule::mask_power{2.0});
   check_schedule(schedule::mask_power{0.5, 1e-3});
+  check_schedule(schedule::bounded_mask_power{});
+  check_schedule(schedule::bounded_mask_power{0.5, 0.1, 0.2});
+  check_schedule(schedule::bounded_mask_power{3.0, 0.0, 0.0});
   check_schedule(schedule::mask_log{});
   for (double const power : {0.5, 1.0, 3.0}) check_schedule(schedule::polynomial{power});
   check_schedule(schedule::linear_noise{});
@@ -85,6 +88,13 @@ TEST_CASE("schedules of classes: their formulas") {
   CHECK(schedule::mask_log{}.moved(t) == doctest::Approx(std::log2(1.3)).epsilon(1e-14));
   CHECK(schedule::mask_power{2.0, 0.2}.moved(t) == 0.2);
   CHECK(schedule::mask_power{2.0, 0.2}.moved(0.0) == 0.0);
+  schedule::bounded_mask_power const b{2.0, 0.1, 0.2};
+  CHECK(b.moved(t) == doctest::Approx(0.1 + 0.7 * 0.09).epsilon(1e-14));
+  CHECK(b.kept(1.0) == 0.2);
+  CHECK(b.moved(1e-300) == doctest::Approx(0.1).epsilon(1e-15));  // the limit from above
+  CHECK(b.time(0.1) == doctest::Approx(0.0));
+  CHECK(b.time(0.1) > 0.0);
+  CHECK(b.time(0.05) < 0.0);  // no level is there
   CHECK(schedule::linear_noise{1.0, 3.0}.total(t) == doctest::Approx(1.6).epsilon(1e-15));
   schedule::geometric_noise const g{1e-4, 20.0};
   CHECK(g.total(t) == doctest::Approx(std::pow(1e-4, 0.7) * std::pow(20.0, 0.3)).epsilon(1e-14));
@@ -135,6 +145,9 @@ TEST_CASE("schedules of classes refuse what is none") {
   CHECK_THROWS_AS((schedule::mask_cosine_squared{1.0}.check()), diffx::error);
   CHECK_THROWS_AS((schedule::scaled_mask_cosine{-0.1}.check()), diffx::error);
   CHECK_THROWS_AS((schedule::mask_power{1.0, 1.0}.check()), diffx::error);
+  CHECK_THROWS_AS((schedule::bounded_mask_power{0.0}.check()), diffx::error);
+  CHECK_THROWS_AS((schedule::bounded_mask_power{1.0, -0.1}.check()), diffx::error);
+  CHECK_THROWS_AS((schedule::bounded_mask_power{1.0, 0.5, 0.5}.check()), diffx::error);
 }
 
 TEST_CASE("every listed schedule of classes is one") {
