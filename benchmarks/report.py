@@ -3,9 +3,9 @@
 
 Runs a benchmark and the eager PyTorch peer in turns, round after round, so that a disturbance hits
 both, and quotes medians over the rounds with the smallest and largest. Without torch the peer's
-columns stay empty and the reason is printed. `step` is bench_step, `token` bench_token.
+columns stay empty and the reason is printed. `step` is bench_step, `token` bench_token, and so on.
 
-    python3 benchmarks/report.py [step|token] [--rounds 5] [--bin build/release/bin] [--json FILE]
+    python3 benchmarks/report.py [step|token|binary|tabular] [--rounds 5] [--bin build/release/bin] [--json FILE]
 """
 import argparse
 import json
@@ -38,20 +38,31 @@ TOKEN_PEERS = {"ancestral-none": ["softmax_multinomial", "gumbel", "gumbel_doubl
                "decode-greedy": ["decode_greedy"]}
 
 
-def run_token(program):
-    done = subprocess.run([program, "--benchmark_format=json", "--benchmark_min_time=0.05", "--benchmark_filter=" +
-                           "absorbing-(ancestral-none|decode-.*)/fp32/((32|256)/50257|32/126464)/"],
-                          check=True, capture_output=True, text=True)
-    rows = {}
-    for b in json.loads(done.stdout)["benchmarks"]:
-        name = re.match(r"token/absorbing-([\w-]+)/fp32/(\d+)/(\d+)", b["name"])
-        rows[name[1], int(name[2]), int(name[3])] = {"seconds": b["real_time"] * 1e-9,
-                                                     "limit_ratio": b["limit_ratio"]}
-    return rows
+BINARY_PEERS = {f"{ours}/{layout}": theirs for layout in ("codes", "packed") for ours, theirs in
+                {"xor": ["xor", "xor_uniform"], "step-ancestral": ["posterior"],
+                 "step-xor_renoise": ["threshold"]}.items()}
+
+TABULAR_PEERS = {"step/equal": ["multinomial", "multinomial_equal"]}
 
 
-def run_peer(script):
-    done = subprocess.run([sys.executable, HERE / "peers" / script], capture_output=True, text=True)
+def rows_of(pattern, chosen=None):
+    """Runs a benchmark; its names are <pattern>/<shape>, with the case in the pattern's group."""
+    def run(program):
+        done = subprocess.run([program, "--benchmark_format=json", "--benchmark_min_time=0.05",
+                               "--benchmark_filter=" + (chosen or pattern.split("(")[0])],
+                              check=True, capture_output=True, text=True)
+        rows = {}
+        for b in json.loads(done.stdout)["benchmarks"]:
+            name = re.match(pattern + r"((?:/\d+)+)", b["name"])
+            shape = tuple(int(n) for n in name[2].split("/")[1:])
+            rows[name[1], shape] = {"seconds": b["real_time"] * 1e-9,
+                                    "limit_ratio": b["limit_ratio"]}
+        return rows
+    return run
+
+
+def run_peer(script, *kind):
+    done = subprocess.run([sys.executable, HERE / "peers" / script, *kind], capture_output=True, text=True)
     if done.returncode == 77:
         print(done.stdout.strip(), file=sys.stderr)
         return None
@@ -94,27 +105,37 @@ def report_steps(steps, peers):
     return table
 
 
-def report_tokens(steps, peers):
-    table = []
-    for case, rows, classes in steps[0]:
-        ours = [s[case, rows, classes]["seconds"] for s in steps]
-        table.append({"case": case, "shape": [rows, classes], "us": [1e6 * t for t in ours],
-                      "limit_ratio": [s[case, rows, classes]["limit_ratio"] for s in steps],
-                      "noisy": max(ours) > 1.35 * min(ours),
-                      "peers": {name: [p["seconds"][f"{name}/{rows}/{classes}"] / t
-                                       for p, t in zip(peers, ours)]
-                                for name in TOKEN_PEERS.get(case, []) if peers}})
-    print("| step | [rows, classes] | us | limit ratio | peer ratios | |")
-    print("|---|---|---|---|---|---|")
-    for r in table:
-        peer = "; ".join(f"{name} {spread(values)}" for name, values in r["peers"].items())
-        print(f"| {r['case']} | {r['shape']} | {spread(r['us'])} | {spread(r['limit_ratio'])} | "
-              f"{peer} | {'noisy' if r['noisy'] else ''} |")
-    return table
+def rows_reported(names_of_peers, shape_name):
+    def report(steps, peers):
+        table = []
+        for case, shape in steps[0]:
+            ours = [s[case, shape]["seconds"] for s in steps]
+            at = "/".join(str(n) for n in shape)
+            table.append({"case": case, "shape": list(shape), "us": [1e6 * t for t in ours],
+                          "limit_ratio": [s[case, shape]["limit_ratio"] for s in steps],
+                          "noisy": max(ours) > 1.35 * min(ours),
+                          "peers": {name: [p["seconds"][f"{name}/{at}"] / t
+                                           for p, t in zip(peers, ours)]
+                                    for name in names_of_peers.get(case, []) if peers}})
+        print(f"| step | {shape_name} | us | limit ratio | peer ratios | |")
+        print("|---|---|---|---|---|---|")
+        for r in table:
+            peer = "; ".join(f"{name} {spread(values)}" for name, values in r["peers"].items())
+            print(f"| {r['case']} | {r['shape']} | {spread(r['us'])} | {spread(r['limit_ratio'])} | "
+                  f"{peer} | {'noisy' if r['noisy'] else ''} |")
+        return table
+    return report
 
 
-KINDS = {"step": ("bench_step", run_step, "torch_step.py", report_steps),
-         "token": ("bench_token", run_token, "torch_token.py", report_tokens)}
+TOKENS = rows_of(r"token/absorbing-([\w-]+)/fp32",
+                 "absorbing-(ancestral-none|decode-.*)/fp32/((32|256)/50257|32/126464)/")
+KINDS = {"step": ("bench_step", run_step, ["torch_step.py"], report_steps),
+         "token": ("bench_token", TOKENS, ["torch_token.py"],
+                   rows_reported(TOKEN_PEERS, "[rows, classes]")),
+         "binary": ("bench_binary", rows_of(r"binary/([\w/-]+?)"), ["torch_table.py", "binary"],
+                    rows_reported(BINARY_PEERS, "[rows, bits]")),
+         "tabular": ("bench_tabular", rows_of(r"tabular/([\w/-]+?)"), ["torch_table.py", "tabular"],
+                     rows_reported(TABULAR_PEERS, "[rows]"))}
 
 
 def main():
@@ -124,11 +145,11 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, default=HERE.parent / "build/release/bin")
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
-    program, run, script, report = KINDS[args.kind]
+    program, run, peer, report = KINDS[args.kind]
     steps, peers = [], []
     for _ in range(args.rounds):
         steps.append(run(args.bin / program))
-        peers.append(run_peer(script))
+        peers.append(run_peer(*peer))
     peers = [p for p in peers if p]
     head(peers, args.rounds)
     table = report(steps, peers)

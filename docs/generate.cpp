@@ -68,6 +68,7 @@ std::string catalogue() {
   simple("Processes of classes", registry::class_processes{});
   simple("Processes of classes by matrices", registry::matrix_processes{});
   simple("Processes of tables' columns of classes", registry::column_processes{});
+  simple("Processes of packed bits", registry::bit_processes{});
   simple("Schedules of classes", registry::class_schedules{});
   simple("Prediction types of classes", registry::class_predictions{});
   simple("Solvers of classes", registry::class_solvers{});
@@ -138,15 +139,15 @@ std::string compatibility() {
   });
   out << "\n## Solvers of classes and prediction type\n\n| solver |";
   for_each_type(registry::class_predictions{}, [&]<class P>() { out << " `" << P::name << "` |"; });
-  out << " matrices |\n|---|";
+  out << " matrices | packed bits |\n|---|";
   for_each_type(registry::class_predictions{}, [&]<class P>() { out << "---|"; });
-  out << "---|\n";
+  out << "---|---|\n";
   for_each_type(registry::class_solvers{}, [&]<class S>() {
     out << "| `" << S::name << "` |";
     for_each_type(registry::class_predictions{}, [&]<class P>() {
       out << (rule::solver_reads_prediction<S, P> ? " yes |" : " |");
     });
-    out << (takes_matrices<S> ? " yes |\n" : " |\n");
+    out << (takes_matrices<S> ? " yes |" : " |") << (takes_bits<S> ? " yes |\n" : " |\n");
   });
   out << "\n## Processes of classes and guidance\n\nEvery one of them takes every prediction type "
          "of classes, and `cache::none`; those by matrices take no concrete score. "
@@ -180,6 +181,7 @@ std::string papers() {
   collect(registry::class_processes{});
   collect(registry::matrix_processes{});
   collect(registry::column_processes{});
+  collect(registry::bit_processes{});
   collect(registry::class_schedules{});
   collect(registry::class_predictions{});
   collect(registry::class_solvers{});

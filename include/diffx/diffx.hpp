@@ -147,6 +147,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/process/xor_packed.hpp>
 #include <diffx/random.hpp>
 #include <diffx/recipe/ardm.hpp>
 #include <diffx/recipe/bd3lm.hpp>

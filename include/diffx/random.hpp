@@ -47,9 +47,11 @@ DIFFX_HD constexpr words4 philox4x32(words4 counter, philox_key key) noexcept {
 
 /// The same bijection of `Lanes` counters, one array per word.
 template <int Lanes, int Rounds = 10>
-inline void philox4x32_lanes(std::uint32_t (&c0)[Lanes], std::uint32_t (&c1)[Lanes],
-                             std::uint32_t (&c2)[Lanes], std::uint32_t (&c3)[Lanes],
-                             philox_key key) noexcept {
+[[gnu::always_inline]] inline void philox4x32_lanes(std::uint32_t (&c0)[Lanes],
+                                                    std::uint32_t (&c1)[Lanes],
+                                                    std::uint32_t (&c2)[Lanes],
+                                                    std::uint32_t (&c3)[Lanes],
+                                                    philox_key key) noexcept {
   // Each round is a short loop of its own: folded into one expression, the ten rounds hide their
   // 32 x 32 bit products from the vectorisers of g++ and clang.
   if constexpr (Rounds > 0) {

@@ -56,6 +56,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/process/xor_packed.hpp>
 #include <diffx/schedule/bounded_mask_power.hpp>
 #include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
@@ -175,6 +176,8 @@ using class_processes = type_list<process::absorbing<>, process::uniform<>, proc
 using matrix_processes =
     type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
 using column_processes = type_list<process::columns<process::uniform<>>>;
+/// The same for packed bits; solvers of classes that take bits take them.
+using bit_processes = type_list<process::xor_packed>;
 using class_schedules =
     type_list<schedule::class_alpha_bar, schedule::log_linear, schedule::mask_cosine,
               schedule::scaled_mask_cosine, schedule::mask_cosine_squared, schedule::mask_sine,

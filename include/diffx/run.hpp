@@ -42,7 +42,7 @@ struct options {
   bool check_finite = false;  // report NaN or inf from the network (one more read of it)
   // Of the first block, if it holds classes or points on spheres: 1 where the one in the caller's
   // buffer stays in every step and is no part of the noise (a prompt, a text with holes); [batch,
-  // positions].
+  // positions]. Of packed bits: the bytes of a mask packed as they are.
   std::uint8_t const* fixed = nullptr;
 };
 
@@ -231,7 +231,7 @@ class run {
   /// Asks the pass for the x0 estimate of every evaluation, as a preview; costs one more write.
   template <std::size_t B = 0>
   void preview_into(value_t<B>* buffer) noexcept {
-    static_assert(detail::part_t<B, process_type>::values != value_kind::categorical,
+    static_assert(detail::part_t<B, process_type>::values == value_kind::continuous,
                   "diffx: preview_into shows the x0 estimate of a block of numbers; a block of "
                   "classes has a law of x0 and no estimate. Show run.state(), or read the logits "
                   "in the denoiser.");

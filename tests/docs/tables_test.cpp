@@ -5,6 +5,7 @@
 #include <diffx/analysis/table_quality.hpp>
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/domain/table/csv_table.hpp>
+#include <diffx/domain/table/fixed_binary.hpp>
 #include <diffx/domain/table/one_hot.hpp>
 #include <diffx/domain/table/table_codec.hpp>
 #include <diffx/domain/table/valid_rows.hpp>
@@ -13,10 +14,15 @@
 #include <diffx/prediction/eps.hpp>
 #include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/xor_packed.hpp>
 #include <diffx/recipe/tabddpm.hpp>
+#include <diffx/sampler.hpp>
 #include <diffx/schedule/linear.hpp>
+#include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/repaint.hpp>
 
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <doctest/doctest.h>
@@ -147,4 +153,44 @@ TEST_CASE("the page of tables: anomalies") {
   double const quality = auroc(scores, labels);  // labels: 0 for a normal row
 
   CHECK(quality == 1.0);
-}
+  namespace {
+
+  /// Knows one row, whatever it sees.
+  struct one_row {
+    std::vector<std::uint8_t> bits;
+    diffx::prediction::x0_posterior<> prediction{};
+    template <class Exec, class X, class Out>
+    void operator()(Exec const&, X const&, query const&, Out const& out) const {
+      for (std::int64_t i = 0; i < out.size(); ++i) {
+        bool const one = bits[static_cast<std::size_t>(i % out.features)] != 0;
+        out.data[i] = one ? HUGE_VALF : -HUGE_VALF;
+      }
+    }
+  };
+
+  }  // namespace
+
+  TEST_CASE("the page of tables: bits") {
+    namespace table = domain::table;
+    table::typed_table const people(
+        {{{.name = "age", .kind = table::column_kind::numeric}, {30.0, 41.0, 52.0}, {}},
+         {{.name = "sex", .kind = table::column_kind::category}, {}, {"f", "m", "f"}}});
+    constexpr std::int64_t rows = 5;
+    std::vector<std::uint8_t> known = table::fixed_binary::fit(people).encode(people);
+    one_row const network{{known.begin() + 33, known.begin() + 66}};
+
+    auto const codec = table::fixed_binary::fit(people);
+    std::int64_t const bits = codec.row_bits(), words = table::words_for<std::uint32_t>(bits);
+    process::xor_packed const process(schedule::flip_quadratic(1000, 1e-3), bits);
+    std::vector<std::uint32_t> x(static_cast<std::size_t>(rows * words));
+    sampler{process, solver::ancestral{}}.sample(
+        exec::threads{}, network, grid::timesteps(process, grid::index::strided(1000, 50)),
+        batch_view<std::uint32_t>{x.data(), rows, words});
+
+    auto const made = codec.decode(table::unpack_bits(x, bits));
+
+    CHECK(bits == 33);
+    CHECK(made.invalid == 0);
+    CHECK(made.table.at("age").numbers == std::vector<double>(5, 41.0));
+    CHECK(made.table.at("sex").labels == std::vector<table::label>(5, "m"));
+  }

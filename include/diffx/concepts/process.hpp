@@ -3,6 +3,7 @@
 #include <diffx/step.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -110,9 +111,22 @@ concept column_process = process_policy<P> &&
   { p.column(0) } -> std::same_as<typename P::column_type const&>;
 };
 
+/// A process that flips bits, each by itself, with probability sigma / 2 from the data on, and
+/// whose rows are packed: [batch, words] of 32 bits.
+///
+/// | `p.at(t)`, `p.at_lambda(lambda)` | the level, alpha = 1 - sigma; host, double, pure        |
+/// | `p.bits()`                       | bits of a row                                           |
+template <class P>
+concept binary_process = process_policy<P> &&
+                         P::values == value_kind::binary&& requires(P const& p, double t) {
+  { p.at(t) } -> std::same_as<level>;
+  { p.at_lambda(t) } -> std::same_as<level>;
+  { p.bits() } -> std::same_as<std::int64_t>;
+};
+
 /// A process with levels: what grids are made for.
 template <class P>
 concept clocked_process = gaussian_process<P> || categorical_process<P> || matrix_process<P> ||
-    column_process<P> || sphere_process<P>;
+    column_process<P> || sphere_process<P> || binary_process<P>;
 
 }  // namespace diffx

@@ -65,6 +65,21 @@ struct categorical_stage {
   std::vector<double> tables{};              // of a process of matrices: detail::matrix_law
 };
 
+/// The same for a block of packed bits. A step flips a bit with a probability that is linear in
+/// that of its not being clean:
+///
+///     p(x' != x) = same + (other - same) p(x0 != x)
+///
+/// or, if `hard`, x' = [p(x0 = 1) > 1/2] xor Bernoulli(same).
+struct binary_stage {
+  bool evaluates = true;
+  level at, convert, to;
+  double same = 0.0;   // p(x' != x) where the clean bit is x
+  double other = 1.0;  // and where it is not
+  bool hard = false;
+  noise::key key;
+};
+
 /// The stages of one step, in order. Solvers write it, the run executes it.
 template <class Stage>
 class basic_plan {
@@ -96,6 +111,7 @@ class basic_plan {
 
 class plan : public basic_plan<stage> {};
 class categorical_plan : public basic_plan<categorical_stage> {};
+class binary_plan : public basic_plan<binary_stage> {};
 
 /// Where a solver stands when it plans step i: every level of the run, before and after.
 template <class Process>
@@ -166,6 +182,7 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// |                     | more argument, a std::int32_t& that they raise where one was           |
 /// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance     |
 /// |                     | takes a detail::matrix_law as well                                     |
+/// | `S::takes_bits`     | true: it plans a binary_plan as well, for packed bits                  |
 /// | `S::takes_laws`     | false: it reads scores alone, and has no `advance`                     |
 /// | `S::gives_kernels`  | true: it has the reverse kernel, for a guidance that acts on kernels   |
 /// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a        |
@@ -211,6 +228,12 @@ inline constexpr bool takes_matrices = false;
 template <class S>
 requires requires { S::takes_matrices; }
 inline constexpr bool takes_matrices<S> = S::takes_matrices;
+
+template <class S>
+inline constexpr bool takes_bits = false;
+template <class S>
+requires requires { S::takes_bits; }
+inline constexpr bool takes_bits<S> = S::takes_bits;
 
 template <class S>
 inline constexpr bool takes_laws = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/process.hpp>
+#include <diffx/detail/binary_block.hpp>
 #include <diffx/detail/categorical_block.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/correcting_block.hpp>
@@ -67,6 +68,13 @@ struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidanc
   };
   using type =
       typename choice<Solver, T, Process, Prediction, Solver, Guidance, Cache, Noise>::type;
+};
+
+template <class T, class Process, class Prediction, class Solver, class Guidance, class Cache,
+          bool Variance, class Noise>
+struct block_of<value_kind::binary, T, Process, Prediction, Solver, Guidance, Cache, Variance,
+                Noise> {
+  using type = binary_block<T, Process, Prediction, Solver, Guidance, Noise>;
 };
 
 template <class T, sphere_process Process, class Prediction, class Solver, class Guidance,

@@ -106,16 +106,26 @@ inline void check_stages(std::span<stage const> stages, step const& now, solver_
     if (!(sum - sum == 0.0)) refuse_weight(now, has);
   }
 }
+inline void require_evaluation(bool evaluates, step const& now, solver_facts const& has) {
+  if (evaluates) return;
+  fail("diffx::run: " + std::string(has.name) + " plans a stage at step " + text(now.index) +
+       " that calls no network; a block of classes has none");
+}
 inline void check_stages(std::span<categorical_stage const> stages, step const& now,
                          solver_facts const& has) {
   for (categorical_stage const& s : stages) {
-    if (!s.evaluates) {
-      fail("diffx::run: " + std::string(has.name) + " plans a stage at step " + text(now.index) +
-           " that calls no network; a block of classes has none");
-    }
+    require_evaluation(s.evaluates, now, has);
     double sum = 0.0;
     for (double w : s.weight) sum += w;
     if (!(sum - sum == 0.0)) refuse_weight(now, has);
+  }
+}
+inline void check_stages(std::span<binary_stage const> stages, step const& now,
+                         solver_facts const& has) {
+  for (binary_stage const& s : stages) {
+    require_evaluation(s.evaluates, now, has);
+    bool const is_law = s.same >= 0.0 && s.same <= 1.0 && s.other >= 0.0 && s.other <= 1.0;
+    if (!is_law) refuse_weight(now, has);
   }
 }
 

@@ -16,6 +16,10 @@ template <class Process, class Prediction>
 inline constexpr bool prediction_suits_process =
     Process::values == value_kind::categorical ? class_prediction<Prediction>
                                                : prediction_policy<Prediction>;
+template <binary_process Process, class Prediction>
+inline constexpr bool prediction_suits_process<Process, Prediction> = false;
+template <binary_process Process, class_prediction Prediction>
+inline constexpr bool prediction_suits_process<Process, Prediction> = !scores_classes<Prediction>;
 // The drift of a bridge is the posterior mean of its directions: no cavity stands for that.
 template <sphere_process Process, class Prediction>
 inline constexpr bool prediction_suits_process<Process, Prediction> = false;
@@ -30,7 +34,7 @@ template <class Process, class Prediction>
 struct process_and_prediction_must_fit {
   static_assert(
       prediction_suits_process<Process, Prediction>,
-      "diffx: a process of classes needs a network of logits (prediction::x0_posterior, "
+      "diffx: a process of classes or bits needs a network of logits (prediction::x0_posterior, "
       "prediction::x0_cavity), process::sphere_bridge one of prediction::x0_posterior, and "
       "any other process one of numbers (prediction::eps, "
       "prediction::x0, prediction::v, ...). The two policies are the arguments of "

@@ -17,7 +17,9 @@ template <class Process, class Solver>
 inline constexpr bool solver_suits_process = (gaussian_process<Process> && linear_solver<Solver>) ||
                                              (sphere_process<Process> && sphere_solver<Solver>) ||
                                              (matrix_process<Process> &&
-                                              categorical_solver<Solver> && takes_matrices<Solver>);
+                                              categorical_solver<Solver> &&
+                                              takes_matrices<Solver>) ||
+                                             (binary_process<Process> && takes_bits<Solver>);
 template <categorical_process Process, categorical_solver Solver>
 inline constexpr bool solver_suits_process<Process, Solver> = solver_suits_limit<Process, Solver>;
 
@@ -43,6 +45,7 @@ struct process_and_solver_must_fit {
       "process::mask_and_replace, process::rate_matrix) take solver::ancestral alone; "
       "process::columns takes solvers that draw every position by itself (solver::ancestral, "
       "solver::tweedie, ...) and no decoder; "
+      "process::xor_packed takes solver::ancestral or solver::xor_renoise; "
       "process::sphere_bridge takes solver::geodesic_bridge or solver::geodesic_random_walk. The "
       "two policies are the arguments of process_and_solver_must_fit<...>.");
 };

@@ -32,6 +32,9 @@ namespace diffx::solver {
 /// the posterior, or from a cavity in proportion to what each class explains, and the class before
 /// from its bridge, with a coin for staying. It costs O(classes + K) a position.
 ///
+/// Of packed bits (process::xor_packed) the kernel is a flip, whose probability is linear in the
+/// posterior: no bit is drawn on the way.
+///
 /// A guidance of kernels (guidance::d_cfg, guidance::d_cbg) needs the kernel itself, normalised: it
 /// has the form data p_k + limit pi_k, which is mixed as it is read. There too a coin of its own
 /// decides whether a position stays masked, and then the class is drawn.
@@ -39,7 +42,8 @@ namespace diffx::solver {
 /// N steps cost N evaluations. A last step onto alpha = 1 leaves no mask.
 ///
 /// Source    Austin et al. 2021, arXiv:2107.03006; Sahoo et al. 2024, arXiv:2406.07524.
-/// Shapes    x: [batch, positions], integers; logits [batch, positions, classes].
+/// Shapes    x: [batch, positions], integers; logits [batch, positions, classes]. Packed bits:
+///           [batch, words], [batch, bits].
 /// Errors    an inversion throws when the run is planned; a row of logits that is no distribution
 ///           (NaN, +inf, nothing but -inf) is reported with step, sample and position.
 struct ancestral {
@@ -50,13 +54,12 @@ struct ancestral {
   static constexpr int order = 1;  // total variation to the data law falls as 1 / N
   static constexpr int max_evals = 1;
   static constexpr bool takes_matrices = true;
+  static constexpr bool takes_bits = true;
   static constexpr bool gives_kernels = true;
 
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
-    if (c.grid.inverts()) {
-      detail::fail("diffx::solver::ancestral: cannot go from data to noise; start::noised does");
-    }
+    refuse_inversion(c.grid);
     categorical_stage& s = out.evaluate(c.from(), c.to());
     s.key = {c.index, 0, 0, c.from().t, c.to().t};
     if constexpr (matrix_process<Process>) {
@@ -67,6 +70,18 @@ struct ancestral {
       s.weight = {c.from().alpha / c.to().alpha, c.to().alpha, c.to().sigma,
                   lost / (Process::is_absorbing ? c.from().sigma : c.to().alpha)};
     }
+  }
+
+  template <class Process>
+  void plan(plan_context<Process> const& c, binary_plan& out) const {
+    refuse_inversion(c.grid);
+    // Flips: b_t and b_s from the data on, d from s to t.
+    double const bt = 0.5 * c.from().sigma, bs = 0.5 * c.to().sigma;
+    double const d = 0.5 * (c.from().sigma - c.to().sigma) / c.to().alpha;
+    binary_stage& s = out.evaluate(c.from(), c.to());
+    s.key = {c.index, 0, 0, c.from().t, c.to().t};
+    s.same = bs * d / (bs * d + (1.0 - bs) * (1.0 - d));
+    s.other = (1.0 - bs) * d / bt;
   }
 
   /// Of a position in class `now`: its class after the step, or -1 if the row is no distribution.
@@ -161,6 +176,12 @@ struct ancestral {
     double const coin = detail::unit_uniform(first.word[0], first.word[1]);
     if (coin >= row.leaves_mask()) return now;
     return row.draw(detail::unit_uniform(first.word[2], first.word[3]));
+  }
+
+ private:
+  static void refuse_inversion(timetable const& grid) {
+    if (!grid.inverts()) return;
+    detail::fail("diffx::solver::ancestral: cannot go from data to noise; start::noised does");
   }
 };
 

@@ -28,7 +28,8 @@ enum class renoise_level : std::uint8_t { current, next };
 /// not take away, at the same cost.
 ///
 /// Source    Kinakh & Voloshynovskiy 2024 (Binary Diffusion), arXiv:2409.13882.
-/// Shapes    x: [batch, bits], integers 0 and 1; logits [batch, bits, 2].
+/// Shapes    x: [batch, bits], integers 0 and 1; logits [batch, bits, 2]. Packed bits: [batch,
+///           words], [batch, bits].
 /// Errors    an inversion, or a process of other than two classes
 ///           without a mask throws when the run is planned; a row with NaN, +inf or nothing but
 ///           -inf is reported with step, sample and position.
@@ -39,23 +40,29 @@ struct xor_renoise {
   static constexpr value_kind values = value_kind::categorical;
   static constexpr int order = 0;
   static constexpr int max_evals = 1;
+  static constexpr bool takes_bits = true;
 
   clean_bit clean = clean_bit::threshold;
   renoise_level level = renoise_level::current;
 
   template <class Process>
   void plan(plan_context<Process> const& c, categorical_plan& out) const {
-    constexpr std::string_view where = "diffx::solver::xor_renoise";
     auto const law = c.process.limit();
     detail::require(law.classes == 2 && law.mask < 0, where, "the classes of the process",
                     law.classes, "2, without a mask: process::xor_bernoulli");
-    if (c.grid.inverts()) {
-      detail::fail(std::string(where) + ": cannot go from data to noise; start::noised does");
-    }
-    bool const last = c.to().sigma == 0.0, here = level == renoise_level::current && !last;
+    double const flip = flip_of(c);
     categorical_stage& s = detail::add_class_step(c, out);
-    s.weight = {clean == clean_bit::drawn ? 1.0 : 0.0, 0.5 * (here ? c.from().sigma : c.to().sigma),
-                c.from().alpha, c.from().sigma};
+    s.weight = {clean == clean_bit::drawn ? 1.0 : 0.0, flip, c.from().alpha, c.from().sigma};
+  }
+
+  template <class Process>
+  void plan(plan_context<Process> const& c, binary_plan& out) const {
+    double const flip = flip_of(c);
+    binary_stage& s = out.evaluate(c.from(), c.to());
+    s.key = {c.index, 0, 0, c.from().t, c.to().t};
+    s.same = flip;
+    s.other = 1.0 - flip;
+    s.hard = clean == clean_bit::threshold;
   }
 
   /// Of a bit that is `now`: the bit after the step, or -1 if the row is no distribution.
@@ -75,6 +82,18 @@ struct xor_renoise {
     double const v = detail::unit_uniform(r.word[2], r.word[3]);
     int const x0 = (w[0] != 0.0 ? u < one : one > 0.5) ? 1 : 0;
     return v < w[1] ? 1 - x0 : x0;
+  }
+
+ private:
+  static constexpr std::string_view where = "diffx::solver::xor_renoise";
+
+  template <class Process>
+  double flip_of(plan_context<Process> const& c) const {
+    if (c.grid.inverts()) {
+      detail::fail(std::string(where) + ": cannot go from data to noise; start::noised does");
+    }
+    bool const here = level == renoise_level::current && c.to().sigma != 0.0;
+    return 0.5 * (here ? c.from().sigma : c.to().sigma);
   }
 };
 

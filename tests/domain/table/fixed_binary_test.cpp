@@ -67,7 +67,7 @@ TEST_CASE("bits: the highest first; as many as name every category") {
   }
 }
 
-TEST_CASE("bits: words of 64 hold the same rows, and every row begins a word") {
+TEST_CASE("bits: words of 64 and of 32 hold the same rows, and every row begins a word") {
   for (std::int64_t const width : {1, 5, 63, 64, 65, 69, 128, 200}) {
     auto const w = static_cast<std::size_t>(width);
     std::vector<std::uint8_t> bits(3 * w);
@@ -82,6 +82,13 @@ TEST_CASE("bits: words of 64 hold the same rows, and every row begins a word") {
     std::size_t const each = words.size() / 3;
     CHECK((words[each] & 1u) == bits[w]);  // bit 0 of row 1 is the lowest of its word
     if (width % 64 != 0) CHECK((words[each - 1] >> (width % 64)) == 0);
+    auto const half = table::pack_bits<std::uint32_t>(bits, width);
+    std::size_t const halves = half.size() / 3;
+    CHECK(halves == (w + 31) / 32);
+    CHECK(table::unpack_bits(half, width) == bits);
+    for (std::size_t i = 0; i < halves; ++i) {  // word i / 2, its lower half first
+      CHECK(half[halves + i] == static_cast<std::uint32_t>(words[each + i / 2] >> (i % 2 * 32)));
+    }
   }
   CHECK_THROWS_WITH_AS(table::pack_bits(std::vector<std::uint8_t>{0, 2}, 2), Contains("bit = 2"),
                        error);

@@ -48,7 +48,7 @@ struct binary_options {
 ///
 /// Source    Kinakh & Voloshynovskiy 2024 (Binary Diffusion), arXiv:2409.13882, which truncates
 ///           and numbers categories by first appearance.
-/// Shapes    bits [rows, row_bits()], one byte each; see bits.hpp for words of 64.
+/// Shapes    bits [rows, row_bits()], one byte each; see bits.hpp for words of 32 and 64.
 /// Errors    an empty table; bits outside [1, 32]; a number that is missing, infinite or outside
 ///           the fitted range, a label of no known category, with row, line and column; a column
 ///           that is not there, is of another kind, or too many; bytes other than 0 and 1, or no

@@ -1,0 +1,99 @@
+// A reverse step of mixed rows: six numbers and eight columns of classes, on one clock, as TabDDPM
+// has them. The limit is a copy, on the same threads in the same process, of the bytes that a step
+// has to read and write.
+
+#include <diffx/grid/index.hpp>
+#include <diffx/prediction/eps.hpp>
+#include <diffx/prediction/x0_cavity.hpp>
+#include <diffx/process/product.hpp>
+#include <diffx/process/uniform.hpp>
+#include <diffx/process/vp_discrete.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/schedule/cosine.hpp>
+#include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/ddpm.hpp>
+#include <diffx/solver/product.hpp>
+
+#include "support.hpp"
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <tuple>
+#include <vector>
+
+using namespace diffx;
+
+namespace {
+
+exec::threads const two(2);
+
+constexpr std::int64_t numbers = 6, columns = 8;
+
+/// Every column has as many classes, 2 to 50 on average. A process with a number for every column
+/// is another struct with these two members.
+struct equal_columns {
+  static constexpr std::int64_t logits = columns * 14;  // of a row
+  static auto process() { return process::uniform<>(14); }
+};
+
+/// A network that leaves its output as it is.
+struct no_op {
+  struct {
+    std::tuple<prediction::eps, prediction::x0_cavity<>> parts{};
+  } prediction{};
+  template <class Exec, class X, class Out>
+  void operator()(Exec const&, X const&, query const&, Out const&) const noexcept {}
+};
+
+template <class Table>
+void step_back(benchmark::State& state) {
+  std::int64_t const rows = state.range(0);
+  sampler const s{
+      process::product{std::tuple{process::vp_discrete(schedule::cosine()), Table::process()}},
+      solver::product{std::tuple{solver::ddpm_large{}, solver::ancestral{}}}};
+  timetable const grid =
+      grid::timesteps(std::get<0>(s.process.parts), grid::index::strided(1000, 10));
+  std::vector<float> z(static_cast<std::size_t>(rows * numbers));
+  std::vector<std::int32_t> c(static_cast<std::size_t>(rows * columns));
+  std::tuple const x{batch_view<float>{z.data(), rows, numbers},
+                     batch_view<std::int32_t>{c.data(), rows, columns}};
+  no_op const network;
+  detail::workspace const memory(s.workspace_size(two, network, x));
+  auto const outputs = bench::random_values<float>(
+      static_cast<std::int64_t>(memory.span().size() / sizeof(float)), 1);
+  std::memcpy(memory.span().data(), outputs.data(), outputs.size() * sizeof(float));
+  double total = 0.0, best = 1e30;
+  std::uint64_t seed = 0;
+  for (auto _ : state) {
+    auto run = s.start(two, network, grid, x, memory.span(), options{noise::counted{++seed}});
+    auto const begin = bench::clock::now();
+    run.advance();
+    double const took = bench::seconds_since(begin);
+    state.SetIterationTime(took);
+    total += took;
+    best = std::min(best, took);
+  }
+  if (std::all_of(c.begin(), c.end(), [](auto code) { return code == 0; })) {
+    state.SkipWithError("no position got a class");
+    return;
+  }
+  double const mean = total / static_cast<double>(state.iterations());
+  double const bytes =
+      static_cast<double>(rows * (numbers * 12 + columns * 8 +
+                                  Table::logits * static_cast<std::int64_t>(sizeof(float))));
+  double const limit = bytes / bench::copy_bandwidth(two, static_cast<std::int64_t>(bytes) / 2);
+  state.counters["bytes_floor"] = bytes;
+  state.counters["limit_ratio"] = limit / mean;
+  state.counters["limit_ratio_best"] = limit / best;
+  state.counters["ns_per_row"] = 1e9 * mean / static_cast<double>(rows);
+}
+
+}  // namespace
+
+BENCHMARK_TEMPLATE(step_back, equal_columns)
+    ->Name("tabular/step/equal")
+    ->Arg(4096)
+    ->Arg(65536)
+    ->UseManualTime();
+
+BENCHMARK_MAIN();
