@@ -90,6 +90,7 @@ std::string catalogue() {
   out << "\n";
   simple("Searches", registry::searches{});
   simple("Codecs of tables", registry::codecs{});
+  simple("Databases", registry::databases{});
   return out.str();
 }
 
@@ -193,6 +194,7 @@ std::string papers() {
   collect(registry::caches{});
   collect(registry::searches{});
   collect(registry::codecs{});
+  collect(registry::databases{});
   std::ostringstream out;
   out << "# Papers\n\n"
       << generated

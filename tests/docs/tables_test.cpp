@@ -1,15 +1,32 @@
 // The programs of docs/tables.md.
 
+#include <diffx/analysis/relational_quality.hpp>
 #include <diffx/analysis/table_quality.hpp>
+#include <diffx/denoiser/predicts.hpp>
+#include <diffx/detail/workspace.hpp>
+#include <diffx/domain/relational/assemble.hpp>
+#include <diffx/domain/relational/block_structure.hpp>
+#include <diffx/domain/relational/csv_database.hpp>
+#include <diffx/domain/relational/generate.hpp>
+#include <diffx/domain/relational/joint_sweep.hpp>
 #include <diffx/domain/table/csv_table.hpp>
 #include <diffx/domain/table/one_hot.hpp>
 #include <diffx/domain/table/table_codec.hpp>
+#include <diffx/exec/host.hpp>
+#include <diffx/grid/time.hpp>
+#include <diffx/prediction/x0.hpp>
+#include <diffx/process/vp.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/solver/dpmpp_2m.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
 using namespace diffx;
 
@@ -50,4 +67,107 @@ TEST_CASE("the page of tables") {
   CHECK(table::table_codec::load(model).to_text() == codec.to_text());
   std::filesystem::remove(path);
   std::filesystem::remove(model);
+}
+
+TEST_CASE("the page of tables: databases") {
+  std::string const folder =
+      (std::filesystem::temp_directory_path() / ("diffx_shop_" + std::to_string(getpid())))
+          .string();
+  std::filesystem::create_directory(folder);
+  detail::write_whole_file("test", folder + "/person.csv", "id,age\n7,30\n9,41\n8,62\n");
+  detail::write_whole_file("test", folder + "/order.csv",
+                           "id,person,sum\n1,9,10.5\n2,9,11\n3,9,9\n4,7,300\n5,7,310\n");
+
+  namespace relational = domain::relational;
+  relational::schema const s({
+      {.name = "person", .columns = {{"id"}, {"age"}}, .primary_key = "id"},
+      {.name = "order",
+       .columns = {{"id"}, {"person"}, {"sum"}},
+       .primary_key = "id",
+       .foreign_keys = {{.column = "person", .parent = "person"}}},
+  });
+  auto const shop = relational::read_database(s, folder);  // person.csv, order.csv
+
+  auto const& seen = shop;
+  auto const& known = s;
+  std::vector<relational::group_labels> fitted;
+  // Rows of the real tables, those of the label.
+  auto const some_of = [&](char const* table_name, char const* column, auto const& labels_of,
+                           relational::row_request const& q, bool as_asked) {
+    relational::draws const random(q.seed, relational::purpose::rows, 0);
+    auto const& numbers = seen.at(table_name).at(column).numbers;
+    std::vector<double> x;
+    relational::sampled_rows out;
+    if (!known.below(known.index(table_name)).empty()) out.labels.emplace_back();
+    for (std::int64_t i = 0; i < q.rows(); ++i) {
+      std::size_t row = 0;
+      std::int64_t attempt = 0;
+      do {
+        row = static_cast<std::size_t>(
+            random.below(static_cast<std::int64_t>(numbers.size()), i, attempt++));
+      } while (as_asked && labels_of[row] != q.labels[static_cast<std::size_t>(i)]);
+      x.push_back(numbers[row]);
+      for (auto& l : out.labels) l.push_back(labels_of[row]);
+    }
+    out.features = relational::table::typed_table({relational::table::numeric_column(column, x)});
+    return out;
+  };
+  auto const some_persons = [&](relational::row_request const& q) {
+    return some_of("person", "age", fitted[0].parent, q, false);
+  };
+  auto const some_orders = [&](relational::row_request const& q) {
+    return some_of("order", "sum", fitted[0].child, q, true);
+  };
+  fitted.push_back(relational::label_groups(shop, 0));
+
+  auto const labels = relational::label_groups(shop);  // of every relation
+
+  relational::generation g;
+  g.root_rows = {{"person", 1000}};
+  g.relations = {labels[0]->model};
+  auto const made = relational::generate(s, g, [&](relational::row_request const& q) {
+    return q.table == "person" ? some_persons(q) : some_orders(q);  // q.rows() of them
+  });
+  relational::write_database(folder + "_made", made.data);
+
+  CHECK(relational::read_database(s, folder + "_made").at("person").rows() == 1000);
+  CHECK(made.report[0].unknown_labels == 0);
+
+  process::vp const process;
+  sampler const sampler_p{process, solver::dpmpp_2m{}}, sampler_o = sampler_p;
+  auto const levels = grid::uniform_t(process, 4);
+  auto const zero = denoiser::predicts<prediction::x0>(
+      [](auto const&, auto const&, query const&, auto const& out) {
+        for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = 0.0f;
+      });
+  auto const network_p = zero, network_o = zero;
+  std::vector<float> numbers_p(1000), numbers_o(2500);
+  batch_view<float> const x_p{numbers_p.data(), 1000, 1}, x_o{numbers_o.data(), 2500, 1};
+  detail::workspace const memory_p(sampler_p.workspace_size(exec::host{}, network_p, x_p));
+  detail::workspace const memory_o(sampler_o.workspace_size(exec::host{}, network_o, x_o));
+  auto const column = [](char const* name, batch_view<float> x) {
+    return relational::table::typed_table(
+        {relational::table::numeric_column(name, std::vector<double>(x.data, x.data + x.size()))});
+  };
+  auto const ages = [&](batch_view<float> x) { return column("age", x); };
+  auto const sums = [&](batch_view<float> x) { return column("sum", x); };
+
+  auto const real = relational::structure_of(shop);
+  relational::block_structure const model(s, real, relational::degree_blocks(s, real));
+  auto const keys = model.draw({1000, 2500}, 7).result;  // keys.links[0]: the person of every order
+
+  relational::snapshot<float> persons, orders;  // the networks hold references to them
+  auto run_p = sampler_p.start(exec::host{}, network_p, levels, x_p, memory_p.span());
+  auto run_o = sampler_o.start(exec::host{}, network_o, levels, x_o, memory_o.span());
+  relational::joint_sweep sweep{relational::swept{run_p, persons},
+                                relational::swept{run_o, orders}};
+  sweep.finish();
+  auto const joint = relational::assemble(s, {ages(x_p), sums(x_o)}, keys.rows, keys.links);
+
+  double const kept = analysis::k_hop_trend(shop, made.data, 1);
+
+  CHECK(relational::check_integrity(joint).empty());
+  CHECK(kept > 0.8);
+  std::filesystem::remove_all(folder);
+  std::filesystem::remove_all(folder + "_made");
 }
