@@ -192,6 +192,31 @@ TEST_CASE("check_integrity: every kind of violation, with its row and key") {
   CHECK(keys[2].row == 5);  // 0 is -0
 }
 
+TEST_CASE(
+    "database: numeric keys are found whether they lie dense, wide apart, or are no integers") {
+  schema const s({{"p", {number("id")}, "id", {}}, {"c", {number("of")}, "", {{"of", "p", true}}}});
+  auto const found = [&](std::vector<double> keys, std::vector<double> of) {
+    database const d(s, {table::typed_table({table::numeric_column("id", std::move(keys))}),
+                         table::typed_table({table::numeric_column("of", std::move(of))})});
+    row_links out;
+    auto const v = check_integrity(d);
+    for (std::size_t i = 0; i < d.tables()[1].rows(); ++i) {
+      bool bad = false;
+      for (auto const& x : v) bad = bad || (x.table == "c" && x.row == i);
+      database const alone(s, {d.tables()[0], table::typed_table({table::numeric_column(
+                                                  "of", {d.tables()[1].at("of").numbers[i]})})});
+      out.push_back(bad ? -2 : links_of(alone, 0)[0]);
+    }
+    return out;
+  };
+  std::vector<double> const of{-3, 0, NAN, 2, 1e-20, 0.5, 3, -4, 1e300, INFINITY};
+  CHECK(found({2, -3, 0}, of) == row_links{1, 2, -1, 0, -2, -2, -2, -2, -2, -2});
+  CHECK(found({2, -3, 0, 1e12}, of) == row_links{1, 2, -1, 0, -2, -2, -2, -2, -2, -2});
+  CHECK(found({2, -3, 0.5, 1e300}, of) == row_links{1, -2, -1, 0, -2, 2, -2, -2, 3, -2});
+  CHECK(found({NAN}, of) == row_links{-2, -2, -1, -2, -2, -2, -2, -2, -2, -2});
+  CHECK(found({}, of) == row_links{-2, -2, -1, -2, -2, -2, -2, -2, -2, -2});
+}
+
 // ---- files ----
 
 struct folder {

@@ -4,6 +4,7 @@
 #include <diffx/domain/table/typed_table.hpp>
 #include <diffx/error.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -88,16 +89,22 @@ inline std::string key_text(domain::table::column const& c, std::size_t row) {
                                                              : detail::text(c.numbers[row]);
 }
 
-/// Rows by their keys; of equal keys the first row.
+/// Rows by their keys; of equal keys the first row. Whole numbers without wide gaps, which most
+/// keys are, are places in a list; others are hashed.
 class key_rows {
  public:
   explicit key_rows(domain::table::column const& keys) {
+    if (keys.type.kind != domain::table::column_kind::category) plan(keys.numbers);
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (!has_key(keys, i)) continue;
+      auto const row = static_cast<std::int64_t>(i);
       if (keys.type.kind == domain::table::column_kind::category) {
-        labels_.try_emplace(*keys.labels[i], static_cast<std::int64_t>(i));
+        labels_.try_emplace(*keys.labels[i], row);
+      } else if (list_.empty()) {
+        numbers_.try_emplace(keys.numbers[i], row);
       } else {
-        numbers_.try_emplace(keys.numbers[i], static_cast<std::int64_t>(i));
+        auto& first = list_[static_cast<std::size_t>(keys.numbers[i] - least_)];
+        if (first < 0) first = row;
       }
     }
   }
@@ -107,13 +114,35 @@ class key_rows {
       auto const at = labels_.find(*c.labels[row]);
       return at == labels_.end() ? -1 : at->second;
     }
-    auto const at = numbers_.find(c.numbers[row]);
-    return at == numbers_.end() ? -1 : at->second;
+    double const key = c.numbers[row];
+    if (list_.empty()) {
+      auto const at = numbers_.find(key);
+      return at == numbers_.end() ? -1 : at->second;
+    }
+    double const place = key - least_;
+    bool const inside = place >= 0.0 && place < static_cast<double>(list_.size());
+    return inside && key == std::floor(key) ? list_[static_cast<std::size_t>(place)] : -1;
   }
 
  private:
+  void plan(std::vector<double> const& keys) {
+    double most = -INFINITY;
+    least_ = INFINITY;
+    for (double const k : keys) {
+      if (std::isnan(k)) continue;
+      if (k != std::floor(k) || std::fabs(k) > 0x1p52) return;  // places would not be exact
+      least_ = std::min(least_, k);
+      most = std::max(most, k);
+    }
+    if (most >= least_ && most - least_ < 4.0 * static_cast<double>(keys.size())) {
+      list_.assign(static_cast<std::size_t>(most - least_) + 1, -1);
+    }
+  }
+
   std::unordered_map<std::string_view, std::int64_t> labels_;
   std::unordered_map<double, std::int64_t> numbers_;
+  std::vector<std::int64_t> list_;
+  double least_ = 0.0;
 };
 
 }  // namespace diffx::detail

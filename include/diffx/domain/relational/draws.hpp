@@ -33,23 +33,33 @@ class draws {
   }
   /// Strictly inside (0, 1): 2^52 numbers.
   double uniform(std::int64_t row, std::int64_t position = 0) const noexcept {
-    return (static_cast<double>(bits(row, position) >> 12) + 0.5) * 0x1p-52;
+    return unit(bits(row, position));
   }
   /// In [0, n), n at least 1.
   std::int64_t below(std::int64_t n, std::int64_t row, std::int64_t position = 0) const noexcept {
     auto const k = static_cast<std::int64_t>(uniform(row, position) * static_cast<double>(n));
     return std::min(k, n - 1);
   }
-  /// A random order (Fisher and Yates); `position` tells several of one relation apart.
+  /// A random order (Fisher and Yates); `position` tells several of one relation apart. One block
+  /// of words serves two swaps.
   template <class T>
   void shuffle(std::vector<T>& x, std::int64_t position = 0) const noexcept {
+    random::words4 w{};
     for (std::size_t i = x.size(); i > 1; --i) {
-      auto const n = static_cast<std::int64_t>(i);
-      std::swap(x[i - 1], x[static_cast<std::size_t>(below(n, n, position))]);
+      if (i % 2 == 1 || i == x.size())
+        w = source_.words({}, static_cast<std::int64_t>(i / 2), position);
+      std::size_t const half = i % 2 == 1 ? 0 : 2;
+      double const u = unit(std::uint64_t{w.word[half]} << 32 | w.word[half + 1]);
+      auto const k = static_cast<std::size_t>(u * static_cast<double>(i));
+      std::swap(x[i - 1], x[std::min(k, i - 1)]);
     }
   }
 
  private:
+  static double unit(std::uint64_t bits) noexcept {
+    return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52;
+  }
+
   noise::counted source_;
 };
 

@@ -200,8 +200,8 @@ class schema {
   /// Whether a table refers to one that is not placed yet; `strict`: by a key that is not nullable.
   bool waits(std::size_t i, std::vector<bool> const& placed, bool strict) const {
     return std::any_of(relations_.begin(), relations_.end(), [&](relation const& r) {
-      bool const counts = !strict || !tables_[i].foreign_keys[r.key].nullable;
-      return r.child == i && !placed[r.parent] && counts;
+      return r.child == i && !placed[r.parent] &&
+             (!strict || !tables_[i].foreign_keys[r.key].nullable);
     });
   }
   /// Whether a table reaches itself by keys of tables that are not placed.
