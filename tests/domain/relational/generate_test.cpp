@@ -233,6 +233,8 @@ TEST_CASE("generate: what does not fit is refused") {
   bad(g, ok, "root_rows has no number for 'a'");
   g.root_rows = {{"a", 2}, {"c", 2}};
   bad(g, ok, "root_rows names 'c', whose rows follow from c.of_a -> a");
+  g.root_rows = {{"a", 2}, {"a", 3}};
+  bad(g, ok, "root_rows names 'a' twice");
   g.root_rows = {{"a", -1}};
   bad(g, ok, "rows of 'a' = -1");
   g.root_rows = {{"z", 1}};
@@ -270,6 +272,10 @@ TEST_CASE("generate: what does not fit is refused") {
         return out;
       },
       "labels of 'a' = 1");
+
+  schema const self({child_of("a", {"a"}, true)});
+  CHECK_THROWS_WITH_AS(generate(self, good, ok),
+                       Contains("a model of a.of_a -> a, which is deferred"), error);
 
   // assemble, for rows that come from elsewhere
   table::typed_table const two({table::numeric_column("x", {1, 2})});
