@@ -95,6 +95,15 @@ TEST_CASE("group_sizes: drawn sizes have the law of the histogram") {
     // 2 or 3 degrees of freedom: exceeded by chance with probability below 1e-4.
     CHECK(chi2 < 21.1);
     CHECK((count.count(0) > 0) == (kind == childless::counted));
+    // Neighbours are independent: equal as often as two draws are, within 5 deviations.
+    double equal = 0.0, want = 0.0;
+    for (std::size_t i = 1; i < drawn.sizes.size(); ++i) {
+      equal += drawn.sizes[i] == drawn.sizes[i - 1] ? 1e-5 : 0.0;
+    }
+    for (std::size_t i = 0; i < g.find(0)->entries().size(); ++i) {
+      want += g.find(0)->probability(i) * g.find(0)->probability(i);
+    }
+    CHECK(std::fabs(equal - want) < 5.0 * 0.5 / std::sqrt(1e5));
   }
 }
 
