@@ -94,6 +94,7 @@ std::string catalogue() {
   simple("Searches over sets, with loops of their own", registry::set_searches{});
   simple("Scores of anomaly", registry::anomaly_scores{});
   simple("Codecs of tables", registry::codecs{});
+  simple("Databases", registry::databases{});
   return out.str();
 }
 
@@ -201,6 +202,7 @@ std::string papers() {
   collect(registry::set_searches{});
   collect(registry::anomaly_scores{});
   collect(registry::codecs{});
+  collect(registry::databases{});
   std::ostringstream out;
   out << "# Papers\n\n"
       << generated

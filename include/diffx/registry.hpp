@@ -12,6 +12,9 @@
 #include <diffx/cache/unchanged.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
+#include <diffx/domain/relational/block_structure.hpp>
+#include <diffx/domain/relational/group_sizes.hpp>
+#include <diffx/domain/relational/joint_sweep.hpp>
 #include <diffx/domain/table/fixed_binary.hpp>
 #include <diffx/domain/table/min_max.hpp>
 #include <diffx/domain/table/one_hot.hpp>
@@ -214,6 +217,10 @@ using codecs =
     type_list<domain::table::quantile_normal, domain::table::standard, domain::table::min_max,
               domain::table::round_to_observed, domain::table::ordinal, domain::table::one_hot,
               domain::table::table_codec, domain::table::fixed_binary>;
+
+/// Of databases of several tables.
+using databases = type_list<domain::relational::group_sizes, domain::relational::block_structure,
+                            domain::relational::joint_sweep<>>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

@@ -36,5 +36,6 @@ bool tabddpm_entry(json const& entry, report& r);
 bool dte_entry(json const& entry, report& r);
 bool reldiff_entry(json const& entry, report& r);
 bool d3hr_entry(json const& entry, report& r);
+bool clavaddpm_entry(json const& entry, report& r);
 
 }  // namespace conformance
