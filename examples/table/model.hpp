@@ -1,0 +1,467 @@
+#pragma once
+
+// A trained table in one file, and what both engines make of a table: rows to learn from, and rows
+// that were sampled.
+
+#include <diffx/denoiser/bit_logits.hpp>
+#include <diffx/denoiser/eigen/mlp.hpp>
+#include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/domain/table/csv_table.hpp>
+#include <diffx/domain/table/fixed_binary.hpp>
+#include <diffx/domain/table/one_hot.hpp>
+#include <diffx/domain/table/table_codec.hpp>
+#include <diffx/exec/threads.hpp>
+#include <diffx/grid/index.hpp>
+#include <diffx/noise/counted.hpp>
+#include <diffx/prediction/eps.hpp>
+#include <diffx/process/vp_discrete.hpp>
+#include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/solver/ancestral.hpp>
+
+#include "network.hpp"
+#include "sample_mixed.hpp"
+#include "tasks.hpp"
+#include "trainer.hpp"
+#include "weights_file.hpp"
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace example {
+
+namespace table = diffx::domain::table;
+
+enum class engine { tabddpm, binary };
+
+inline std::string name_of(engine e) { return e == engine::tabddpm ? "tabddpm" : "binary"; }
+
+inline engine engine_of(std::string_view name) {
+  if (name == "tabddpm") return engine::tabddpm;
+  if (name == "binary") return engine::binary;
+  diffx::detail::fail("engine '" + std::string(name) + "', must be tabddpm or binary");
+}
+
+// ------------------------------------------------------------------------------------------ rows
+
+/// Which rows are for what: by their number alone, so that a report knows what training never saw.
+enum class part { training, validation, test };
+
+inline part part_of(std::size_t row) {
+  row_random random(0x7AB1E5u, 0, static_cast<std::uint32_t>(row));
+  double const u = random.uniform();
+  return u < 0.2 ? part::test : u < 0.28 ? part::validation : part::training;
+}
+
+inline std::vector<std::size_t> rows_of(std::size_t rows, part which) {
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (part_of(i) == which) out.push_back(i);
+  }
+  return out;
+}
+
+/// These rows of a table, in this order.
+inline table::typed_table take(table::typed_table const& t, std::span<std::size_t const> rows) {
+  std::vector<table::column> columns;
+  for (auto const& c : t.columns()) {
+    table::column to{c.type, {}, {}};
+    for (std::size_t const i : rows) {
+      if (c.type.kind == table::column_kind::category) {
+        to.labels.push_back(c.labels[i]);
+      } else {
+        to.numbers.push_back(c.numbers[i]);
+      }
+    }
+    columns.push_back(std::move(to));
+  }
+  std::vector<std::int64_t> lines;
+  if (!t.lines().empty()) {
+    for (std::size_t const i : rows) lines.push_back(t.lines()[i]);
+  }
+  return table::typed_table(std::move(columns), std::move(lines));
+}
+
+// ---------------------------------------------------------------------------------------- codecs
+
+/// Numbers by their ranks; those of few values come back as values that the column has, and
+/// missing ones are a class of their own.
+inline table::table_codec fit_mixed(table::typed_table const& t) {
+  table::per_column<table::codec_options> o;
+  for (auto const& c : t.columns()) {
+    if (c.type.kind == table::column_kind::category) continue;
+    std::unordered_set<double> values;
+    bool any_missing = false;
+    for (double const x : c.numbers) {
+      if (std::isnan(x)) {
+        any_missing = true;
+      } else {
+        values.insert(x);
+      }
+    }
+    table::codec_options of;
+    of.rounding = values.size() * 10 <= c.numbers.size() ? table::snap::observed
+                                                         : table::snap::whole_numbers;
+    if (any_missing) {
+      of.on_missing = table::missing::mean;
+      of.indicator = true;
+    }
+    o.of.emplace_back(c.type.name, of);
+  }
+  return table::table_codec::fit(t, o);
+}
+
+inline table::fixed_binary fit_bits(table::typed_table const& t, int bits) {
+  table::per_column<table::binary_options> o;
+  o.usual.bits = bits;
+  return table::fixed_binary::fit(t, o);
+}
+
+// ----------------------------------------------------------------------------------------- model
+
+inline constexpr int chain_steps = 1000;
+
+/// The flips that both training and sampling know.
+inline diffx::process::xor_bernoulli bit_process() {
+  return diffx::process::xor_bernoulli(diffx::schedule::flip_quadratic(chain_steps, 1e-3));
+}
+inline diffx::process::vp_discrete number_process() {
+  return diffx::process::vp_discrete(diffx::schedule::cosine(chain_steps));
+}
+
+struct train_wishes {
+  engine kind = engine::tabddpm;
+  std::int64_t hidden = 256, layers = 3;
+  int bits = 32;           // of a number, binary
+  double minutes = 4.0;    // of training in all, or
+  std::int64_t steps = 0;  // so many steps, if not 0
+  int patience = 10;       // evaluations without a lower held-out loss that end training
+  int every = 250;         // steps between evaluations
+  train_options optimiser{};
+};
+
+/// A network and the codec of its rows.
+struct table_model {
+  train_wishes wishes;
+  mlp_size size;
+  std::string codec;
+  std::vector<float> weights;
+};
+
+class model_file {
+ public:
+  /// The model, and with `state` what training goes on from.
+  static void save(std::string const& path, table_model const& m, train_state const* state) {
+    train_wishes const& w = m.wishes;
+    weights_file out;
+    auto const integer = [&](char const* key, auto v) { out.text(key, std::to_string(v)); };
+    auto const real = [&](char const* key, double v) { out.text(key, diffx::detail::text(v)); };
+    out.text("engine", name_of(w.kind));
+    integer("features", m.size.features);
+    integer("hidden", m.size.hidden);
+    integer("layers", m.size.layers);
+    integer("bits", w.bits);
+    integer("steps", w.steps);
+    integer("patience", w.patience);
+    integer("every", w.every);
+    integer("batch", w.optimiser.batch);
+    integer("seed", w.optimiser.seed);
+    real("minutes", w.minutes);
+    real("rate", w.optimiser.rate);
+    out.text("codec", m.codec);
+    weight_layout const layout(m.size);
+    for (auto const& t : layout.tensors()) {
+      std::vector<std::int64_t> shape{t.rows};
+      if (t.cols > 0) shape.push_back(t.cols);
+      out.tensor(t.name, shape, std::span(m.weights).subspan(t.first, t.count()));
+    }
+    if (state != nullptr) {
+      integer("train.step", state->step);
+      integer("train.best_step", state->best_step);
+      real("train.seconds", state->seconds);
+      real("train.best_loss", state->best_loss);
+      auto const n = static_cast<std::int64_t>(state->weights.size());
+      out.tensor("train.weights", {n}, state->weights);
+      out.tensor("train.averaged", {n}, state->averaged);
+      out.tensor("train.first", {n}, state->first);
+      out.tensor("train.second", {n}, state->second);
+    }
+    out.save(path);
+  }
+
+  explicit model_file(std::string const& path) : path_(path), file_(path) {}
+
+  table_model model() const {
+    table_model m;
+    train_wishes& w = m.wishes;
+    w.kind = engine_of(file_.metadata("engine"));
+    m.size.features = integer("features", 1, 1 << 20);
+    m.size.hidden = w.hidden = integer("hidden", 1, 1 << 16);
+    m.size.layers = w.layers = integer("layers", 0, 1000);
+    w.bits = static_cast<int>(integer("bits", 1, 32));
+    w.steps = integer("steps", 0, INT64_MAX);
+    w.patience = static_cast<int>(integer("patience", 1, INT32_MAX));
+    w.every = static_cast<int>(integer("every", 1, INT32_MAX));
+    w.optimiser.batch = static_cast<int>(integer("batch", 2, 1 << 24));
+    w.optimiser.seed = number<std::uint64_t>("seed", 0, UINT64_MAX);
+    w.minutes = number<double>("minutes", 0.0, 1e9);
+    w.optimiser.rate = number<double>("rate", 0.0, 1e9);
+    m.codec = file_.metadata("codec");
+    m.weights = weight_layout(m.size).read(file_);
+    return m;
+  }
+
+  bool is_unfinished() const noexcept { return file_.has_metadata("train.step"); }
+
+  train_state state(table_model const& m) const {
+    if (!is_unfinished()) {
+      diffx::detail::fail("'" + path_ + "': training has ended; there is nothing to go on from");
+    }
+    train_state s;
+    s.step = integer("train.step", 0, INT64_MAX);
+    s.best_step = integer("train.best_step", 0, INT64_MAX);
+    s.seconds = number<double>("train.seconds", 0.0, 1e12);
+    s.best_loss = number<double>("train.best_loss", -1e300, 1e300);
+    auto const list = [&](char const* name) {
+      auto const v = file_.tensor(name, {static_cast<std::int64_t>(m.weights.size())});
+      return std::vector<float>(v.begin(), v.end());
+    };
+    s.weights = list("train.weights");
+    s.averaged = list("train.averaged");
+    s.first = list("train.first");
+    s.second = list("train.second");
+    s.best = m.weights;
+    return s;
+  }
+
+ private:
+  template <class V>
+  V number(char const* key, V low, V high) const {
+    std::string const& s = file_.metadata(key);
+    V v{};
+    auto const r = std::from_chars(s.data(), s.data() + s.size(), v);
+    if (r.ec != std::errc() || r.ptr != s.data() + s.size() || !(v >= low && v <= high)) {
+      diffx::detail::fail("'" + path_ + "': " + key + " is '" + s + "'; is this a file of diffx_table?");
+    }
+    return v;
+  }
+  std::int64_t integer(char const* key, std::int64_t low, std::int64_t high) const {
+    return number<std::int64_t>(key, low, high);
+  }
+
+  std::string path_;
+  diffx::denoiser::eigen::safetensors file_;
+};
+
+// -------------------------------------------------------------------------------------- training
+
+/// What training says while it goes on.
+struct train_report {
+  std::int64_t step = 0;
+  double seconds = 0.0, loss = 0.0, held_out = 0.0, best = 0.0;
+};
+
+/// Trains on rows of a task until time, steps or patience are used up. After every evaluation the
+/// file at `path` is replaced by one that holds the best weights and all that resuming needs; at
+/// the end by the model alone.
+template <class Task, class Say>
+void train(Task const& learn, Task const& held_out, table_model& m, train_state const* resumed,
+           std::string const& path, diffx::exec::threads const& exec, Say const& say) {
+  train_wishes const& w = m.wishes;
+  trainer<Task> t(learn, held_out, m.size, w.optimiser);
+  train_state s = resumed != nullptr ? *resumed : t.start();
+  double const before = s.seconds;
+  auto const began = std::chrono::steady_clock::now();
+  auto const progress = [&] {
+    return w.steps > 0 ? static_cast<double>(s.step) / static_cast<double>(w.steps)
+                       : s.seconds / (60.0 * w.minutes);
+  };
+  double sum = 0.0;
+  std::int64_t summed = 0;
+  for (bool go_on = progress() < 1.0; go_on;) {
+    sum += t.step(s, progress(), exec);
+    ++summed;
+    s.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    go_on = progress() < 1.0;
+    if (go_on && s.step % w.every != 0) continue;
+    double const loss = t.held_out_loss(s.averaged, exec);
+    if (loss < s.best_loss) {
+      s.best_loss = loss;
+      s.best_step = s.step;
+      s.best = s.averaged;
+    }
+    say(train_report{s.step, s.seconds, sum / static_cast<double>(summed), loss, s.best_loss});
+    sum = 0.0;
+    summed = 0;
+    m.weights = s.best;
+    go_on = go_on && s.step - s.best_step < std::int64_t{w.patience} * w.every;
+    model_file::save(path, m, go_on ? &s : nullptr);
+  }
+}
+
+/// Trains a model of a table. With `resume` the file at `path` says everything but the table.
+template <class Say>
+table_model train_table(table::typed_table const& all, train_wishes const& wishes, bool resume,
+                        std::string const& path, diffx::exec::threads const& exec, Say const& say) {
+  std::vector<std::size_t> const learn = rows_of(all.rows(), part::training);
+  std::vector<std::size_t> const held_out = rows_of(all.rows(), part::validation);
+  diffx::detail::require(!learn.empty() && !held_out.empty(), "training", "rows of the table",
+                         static_cast<long long>(all.rows()),
+                         "enough for a share of held-out ones: some tens at least");
+  std::vector<std::size_t> seen = learn;
+  seen.insert(seen.end(), held_out.begin(), held_out.end());
+  auto const known = take(all, seen);
+  table_model m;
+  train_state state;
+  m.wishes = wishes;
+  if (resume) {
+    model_file const file(path);
+    m = file.model();
+    state = file.state(m);
+  }
+  auto const start = [&](auto const& codec, std::int64_t features, auto const& task_of) {
+    if (resume && codec.to_text() != m.codec) {
+      diffx::detail::fail("'" + path + "' was trained on another table");
+    }
+    m.codec = codec.to_text();
+    m.size = {features, m.wishes.hidden, m.wishes.layers, 0};
+    auto const a = task_of(take(all, learn)), b = task_of(take(all, held_out));
+    train(a, b, m, resume ? &state : nullptr, path, exec, say);
+  };
+  if (m.wishes.kind == engine::binary) {
+    auto const codec = fit_bits(known, m.wishes.bits);
+    auto const process = bit_process();
+    start(codec, codec.row_bits(), [&](table::typed_table const& t) {
+      return bit_task(codec.encode(t), codec.row_bits(), process);
+    });
+  } else {
+    auto const codec = fit_mixed(known);
+    auto const process = number_process();
+    std::int64_t features = codec.width();
+    for (int const k : codec.classes()) features += k;
+    start(codec, features, [&](table::typed_table const& t) {
+      return mixed_task(codec.encode(t), codec.classes(), process);
+    });
+  }
+  return m;
+}
+
+// -------------------------------------------------------------------------------------- sampling
+
+/// The network of rows of bits, for denoiser::bit_logits: bits are shown as -1 and 1.
+struct bit_network {
+  diffx::denoiser::eigen::mlp<diffx::prediction::eps> net;
+
+  template <class Exec, class Code>
+  void operator()(Exec const& exec, diffx::batch_view<Code const> x, diffx::query const& q,
+                  diffx::batch_view<float> out) const {
+    std::transform(x.data, x.data + x.size(), out.data,
+                   [](Code bit) { return bit != 0 ? 1.0f : -1.0f; });
+    net(exec, diffx::batch_view<float const>{out.data, out.batch, out.features, out.first_sample},
+        q, out);
+  }
+};
+
+/// Weights in one list as a source of tensors.
+struct weight_source {
+  weight_layout layout;
+  std::vector<float> const& weights;
+
+  std::span<float const> tensor(std::string_view name, std::initializer_list<std::int64_t>) const {
+    for (auto const& t : layout.tensors()) {
+      if (t.name == name) return std::span(weights).subspan(t.first, t.count());
+    }
+    diffx::detail::fail("no tensor '" + std::string(name) + "'");
+  }
+};
+
+/// `count` rows of bits, from number `first` of all that this seed makes.
+inline std::vector<std::uint8_t> sample_bits(table_model const& m, std::int64_t first,
+                                             std::int64_t count, int steps, std::uint64_t seed,
+                                             diffx::exec::threads const& exec) {
+  using namespace diffx;
+  sampler const s{bit_process(), solver::ancestral{}};
+  denoiser::eigen::mlp<prediction::eps> const net(
+      m.size, weight_source{weight_layout(m.size), m.weights});
+  denoiser::bit_logits const network(bit_network{net}, denoiser::bit_source::target);
+  std::vector<std::uint8_t> bits(static_cast<std::size_t>(count * m.size.features));
+  s.sample(exec, network, grid::timesteps(s.process, grid::index::trailing(chain_steps, steps)),
+           batch_view<std::uint8_t>{bits.data(), count, m.size.features, first},
+           options<>{noise::counted{seed}});
+  return bits;
+}
+
+struct sampled {
+  table::typed_table table;
+  std::int64_t rejected = 0;  // rows with a cell that meant nothing: drawn again
+};
+
+/// Rows of the table that the model stands for.
+inline sampled sample_table(table_model const& m, std::int64_t rows, int steps, std::uint64_t seed,
+                            diffx::exec::threads const& exec) {
+  constexpr std::int64_t block = 4096;
+  diffx::detail::require(rows >= 1, "sampling", "rows", static_cast<long long>(rows), "at least 1");
+  diffx::detail::require(steps >= 1 && steps <= chain_steps, "sampling", "steps", steps,
+                         "in [1, 1000]");
+  std::vector<table::column> columns;
+  sampled out;
+  std::int64_t made = 0;
+  auto const add = [&](table::decoded const& d) {
+    if (columns.empty()) {
+      for (auto const& c : d.table.columns()) columns.push_back({c.type, {}, {}});
+    }
+    for (std::size_t i = 0; i < d.table.rows() && made < rows; ++i) {
+      if (d.bad_rows[i] != 0) {
+        ++out.rejected;
+        continue;
+      }
+      ++made;
+      for (std::size_t j = 0; j < columns.size(); ++j) {
+        auto const& from = d.table.columns()[j];
+        if (from.type.kind == table::column_kind::category) {
+          columns[j].labels.push_back(from.labels[i]);
+        } else {
+          columns[j].numbers.push_back(from.numbers[i]);
+        }
+      }
+    }
+    if (out.rejected > 20 * (made + 100)) {
+      diffx::detail::fail("sampling: " + std::to_string(out.rejected) + " rows of " +
+                          std::to_string(out.rejected + made) +
+                          " hold codes that mean nothing; the network is not trained enough");
+    }
+  };
+  std::int64_t drawn = 0;
+  auto const count = [&] { return std::min(block, rows - made); };
+  if (m.wishes.kind == engine::binary) {
+    auto const codec = table::fixed_binary::from_text(m.codec);
+    while (made < rows) {
+      std::int64_t const n = count();
+      add(codec.decode(sample_bits(m, drawn, n, steps, seed, exec)));
+      drawn += n;
+    }
+  } else {
+    auto const codec = table::table_codec::from_text(m.codec);
+    diffx::denoiser::eigen::mlp<diffx::prediction::eps> const net(
+        m.size, weight_source{weight_layout(m.size), m.weights});
+    mixed_network const network(net, codec.width(), codec.classes());
+    while (made < rows) {
+      std::int64_t const n = count();
+      auto const [numbers, codes] = sample_mixed(network, drawn, n, steps, seed, exec);
+      add(codec.decode(diffx::batch_view<float const>{numbers.data(), n, codec.width()},
+                       diffx::batch_view<std::int32_t const>{codes.data(), n, static_cast<std::int64_t>(codec.classes().size())}));
+      drawn += n;
+    }
+  }
+  out.table = table::typed_table(std::move(columns));
+  return out;
+}
+
+}  // namespace example
