@@ -21,7 +21,7 @@
 namespace example {
 
 struct train_options {
-  int batch = 1024;
+  int batch = 512;
   double rate = 2e-3;         // at its highest; a cosine of the progress takes it to 0
   double warm_up = 0.02;      // share of the progress in which it rises
   double decay = 0.01;        // of matrices, as AdamW has it
