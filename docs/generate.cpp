@@ -67,6 +67,7 @@ std::string catalogue() {
   out << "\n";
   simple("Processes of classes", registry::class_processes{});
   simple("Processes of classes by matrices", registry::matrix_processes{});
+  simple("Processes of tables' columns of classes", registry::column_processes{});
   simple("Schedules of classes", registry::class_schedules{});
   simple("Prediction types of classes", registry::class_predictions{});
   simple("Solvers of classes", registry::class_solvers{});
@@ -176,6 +177,7 @@ std::string papers() {
   collect(registry::predictions{});
   collect(registry::class_processes{});
   collect(registry::matrix_processes{});
+  collect(registry::column_processes{});
   collect(registry::class_schedules{});
   collect(registry::class_predictions{});
   collect(registry::class_solvers{});

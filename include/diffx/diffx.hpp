@@ -113,6 +113,7 @@
 #include <diffx/prediction/flow.hpp>
 #include <diffx/prediction/interpolant.hpp>
 #include <diffx/prediction/normalised.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/prediction/score.hpp>
 #include <diffx/prediction/trig_flow.hpp>
 #include <diffx/prediction/v.hpp>
@@ -120,6 +121,7 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/columns.hpp>
 #include <diffx/process/discretised_gaussian.hpp>
 #include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
@@ -157,6 +159,7 @@
 #include <diffx/recipe/sedd.hpp>
 #include <diffx/recipe/seed_diffusion.hpp>
 #include <diffx/recipe/sfdlm.hpp>
+#include <diffx/recipe/tabddpm.hpp>
 #include <diffx/recipe/trado.hpp>
 #include <diffx/recipe/udlm.hpp>
 #include <diffx/registry.hpp>
@@ -176,6 +179,7 @@
 #include <diffx/schedule/bridge_cosine.hpp>
 #include <diffx/schedule/bridge_geometric.hpp>
 #include <diffx/schedule/bridge_linear.hpp>
+#include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/class_rates.hpp>
 #include <diffx/schedule/cosine.hpp>
 #include <diffx/schedule/cosine_dsno.hpp>

@@ -38,6 +38,7 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/columns.hpp>
 #include <diffx/process/discretised_gaussian.hpp>
 #include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
@@ -53,6 +54,7 @@
 #include <diffx/process/vp.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -168,11 +170,12 @@ using class_processes = type_list<process::absorbing<>, process::uniform<>, proc
                                   process::xor_bernoulli>;
 using matrix_processes =
     type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
+using column_processes = type_list<process::columns<process::uniform<>>>;
 using class_schedules =
-    type_list<schedule::log_linear, schedule::mask_cosine, schedule::scaled_mask_cosine,
-              schedule::mask_cosine_squared, schedule::mask_sine, schedule::mask_power,
-              schedule::mask_log, schedule::polynomial, schedule::linear_noise,
-              schedule::geometric_noise>;
+    type_list<schedule::class_alpha_bar, schedule::log_linear, schedule::mask_cosine,
+              schedule::scaled_mask_cosine, schedule::mask_cosine_squared, schedule::mask_sine,
+              schedule::mask_power, schedule::mask_log, schedule::polynomial,
+              schedule::linear_noise, schedule::geometric_noise>;
 using class_predictions =
     type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
 using class_solvers =
