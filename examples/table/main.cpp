@@ -5,6 +5,7 @@
 #include <diffx/exec/threads.hpp>
 
 #include "model.hpp"
+#include "picture.hpp"
 #include "report.hpp"
 #include <algorithm>
 #include <charconv>

@@ -13,14 +13,16 @@
 #include <diffx/exec/threads.hpp>
 #include <diffx/grid/index.hpp>
 #include <diffx/noise/counted.hpp>
-#include <diffx/prediction/eps.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/recipe/tabddpm.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/ddpm.hpp>
 
 #include "network.hpp"
-#include "sample_mixed.hpp"
+#include "networks.hpp"
+
 #include "tasks.hpp"
 #include "trainer.hpp"
 #include "weights_file.hpp"
@@ -29,8 +31,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -91,8 +96,9 @@ inline table::typed_table take(table::typed_table const& t, std::span<std::size_
 
 // ---------------------------------------------------------------------------------------- codecs
 
-/// Numbers by their ranks; those of few values come back as values that the column has, and
-/// missing ones are a class of their own.
+/// Numbers by their ranks, of 10,000 levels, so that the distance between two outliers is not filled
+/// with rows; those of few values come back as values that the column has, and missing ones are a
+/// class of their own.
 inline table::table_codec fit_mixed(table::typed_table const& t) {
   table::per_column<table::codec_options> o;
   for (auto const& c : t.columns()) {
@@ -107,6 +113,7 @@ inline table::table_codec fit_mixed(table::typed_table const& t) {
       }
     }
     table::codec_options of;
+    of.levels = static_cast<int>(std::min<std::size_t>(c.numbers.size(), 10000));
     of.rounding = values.size() * 10 <= c.numbers.size() ? table::snap::observed
                                                          : table::snap::whole_numbers;
     if (any_missing) {
@@ -355,20 +362,6 @@ table_model train_table(table::typed_table const& all, train_wishes const& wishe
 
 // -------------------------------------------------------------------------------------- sampling
 
-/// The network of rows of bits, for denoiser::bit_logits: bits are shown as -1 and 1.
-struct bit_network {
-  diffx::denoiser::eigen::mlp<diffx::prediction::eps> net;
-
-  template <class Exec, class Code>
-  void operator()(Exec const& exec, diffx::batch_view<Code const> x, diffx::query const& q,
-                  diffx::batch_view<float> out) const {
-    std::transform(x.data, x.data + x.size(), out.data,
-                   [](Code bit) { return bit != 0 ? 1.0f : -1.0f; });
-    net(exec, diffx::batch_view<float const>{out.data, out.batch, out.features, out.first_sample},
-        q, out);
-  }
-};
-
 /// Weights in one list as a source of tensors.
 struct weight_source {
   weight_layout layout;
@@ -382,21 +375,77 @@ struct weight_source {
   }
 };
 
-/// `count` rows of bits, from number `first` of all that this seed makes.
-inline std::vector<std::uint8_t> sample_bits(table_model const& m, std::int64_t first,
-                                             std::int64_t count, int steps, std::uint64_t seed,
-                                             diffx::exec::threads const& exec) {
-  using namespace diffx;
-  sampler const s{bit_process(), solver::ancestral{}};
-  denoiser::eigen::mlp<prediction::eps> const net(
-      m.size, weight_source{weight_layout(m.size), m.weights});
-  denoiser::bit_logits const network(bit_network{net}, denoiser::bit_source::target);
-  std::vector<std::uint8_t> bits(static_cast<std::size_t>(count * m.size.features));
-  s.sample(exec, network, grid::timesteps(s.process, grid::index::trailing(chain_steps, steps)),
-           batch_view<std::uint8_t>{bits.data(), count, m.size.features, first},
-           options<>{noise::counted{seed}});
-  return bits;
-}
+/// Samples rows block by block: decoded rows first, first + 1, ... of all that a seed makes. The
+/// steps begin at index 999 only if there are 1000 of them: alpha is 5e-5 there, and in fewer steps
+/// an error of eps would come out hundreds of times as large.
+class table_sampler {
+ public:
+  table_sampler(table_model const& m, int steps, std::uint64_t seed, diffx::exec::threads exec)
+      : steps_(steps),
+        seed_(seed),
+        exec_(std::move(exec)),
+        net_(m.size, weight_source{weight_layout(m.size), m.weights}) {
+    diffx::detail::require(steps >= 1 && steps <= chain_steps, "sampling", "steps", steps,
+                           "in [1, 1000]");
+    if (m.wishes.kind == engine::binary) {
+      bits_ = table::fixed_binary::from_text(m.codec);
+    } else {
+      mixed_ = table::table_codec::from_text(m.codec);
+    }
+  }
+
+  table::decoded operator()(std::int64_t first, std::int64_t count) const {
+    if (bits_) return bits(first, count);
+    std::int64_t const width = mixed_->width();
+    auto const classes = mixed_->classes();
+    auto const columns = static_cast<std::int64_t>(classes.size());
+    std::vector<float> numbers(static_cast<std::size_t>(count * width));
+    std::vector<std::int32_t> codes(static_cast<std::size_t>(count * columns));
+    diffx::batch_view<float> const z{numbers.data(), count, width, first};
+    diffx::batch_view<std::int32_t> const c{codes.data(), count, columns, first};
+    if (columns == 0) {
+      run(diffx::sampler{number_process(), diffx::solver::ddpm_large{}}, number_process(), net_, z);
+    } else {
+      auto const s = diffx::recipe::tabddpm(classes, diffx::schedule::cosine(chain_steps));
+      auto const& [of_numbers, of_codes] = s.process.parts;
+      table::one_hot const shown(classes);
+      if (width == 0) {
+        run(diffx::sampler{of_codes, diffx::solver::ancestral{}}, of_numbers,
+            category_network{{}, net_, shown}, c);
+      } else {
+        run(s, of_numbers, mixed_network{{}, net_, shown}, std::tuple{z, c});
+      }
+    }
+    return mixed_->decode(diffx::batch_view<float const>{numbers.data(), count, width},
+                          diffx::batch_view<std::int32_t const>{codes.data(), count, columns});
+  }
+
+ private:
+  table::decoded bits(std::int64_t first, std::int64_t count) const {
+    std::int64_t const width = bits_->row_bits();
+    std::vector<std::uint8_t> x(static_cast<std::size_t>(count * width));
+    diffx::sampler const s{bit_process(), diffx::solver::ancestral{}};
+    run(s, s.process,
+        diffx::denoiser::bit_logits(bit_network{net_}, diffx::denoiser::bit_source::target),
+        diffx::batch_view<std::uint8_t>{x.data(), count, width, first});
+    return bits_->decode(x);
+  }
+
+  template <class Sampler, class Clock, class Network, class State>
+  void run(Sampler const& s, Clock const& clock, Network const& network, State x) const {
+    diffx::options<> o{diffx::noise::counted{seed_}};
+    o.check_finite = true;
+    s.sample(exec_, network,
+             diffx::grid::timesteps(clock, diffx::grid::index::strided(chain_steps, steps_)), x, o);
+  }
+
+  int steps_;
+  std::uint64_t seed_;
+  diffx::exec::threads exec_;
+  table_net net_;
+  std::optional<table::fixed_binary> bits_;
+  std::optional<table::table_codec> mixed_;
+};
 
 struct sampled {
   table::typed_table table;
@@ -408,8 +457,6 @@ inline sampled sample_table(table_model const& m, std::int64_t rows, int steps, 
                             diffx::exec::threads const& exec) {
   constexpr std::int64_t block = 4096;
   diffx::detail::require(rows >= 1, "sampling", "rows", static_cast<long long>(rows), "at least 1");
-  diffx::detail::require(steps >= 1 && steps <= chain_steps, "sampling", "steps", steps,
-                         "in [1, 1000]");
   std::vector<table::column> columns;
   sampled out;
   std::int64_t made = 0;
@@ -438,27 +485,11 @@ inline sampled sample_table(table_model const& m, std::int64_t rows, int steps, 
                           " hold codes that mean nothing; the network is not trained enough");
     }
   };
-  std::int64_t drawn = 0;
-  auto const count = [&] { return std::min(block, rows - made); };
-  if (m.wishes.kind == engine::binary) {
-    auto const codec = table::fixed_binary::from_text(m.codec);
-    while (made < rows) {
-      std::int64_t const n = count();
-      add(codec.decode(sample_bits(m, drawn, n, steps, seed, exec)));
-      drawn += n;
-    }
-  } else {
-    auto const codec = table::table_codec::from_text(m.codec);
-    diffx::denoiser::eigen::mlp<diffx::prediction::eps> const net(
-        m.size, weight_source{weight_layout(m.size), m.weights});
-    mixed_network const network(net, codec.width(), codec.classes());
-    while (made < rows) {
-      std::int64_t const n = count();
-      auto const [numbers, codes] = sample_mixed(network, drawn, n, steps, seed, exec);
-      add(codec.decode(diffx::batch_view<float const>{numbers.data(), n, codec.width()},
-                       diffx::batch_view<std::int32_t const>{codes.data(), n, static_cast<std::int64_t>(codec.classes().size())}));
-      drawn += n;
-    }
+  table_sampler const draw(m, steps, seed, exec);
+  for (std::int64_t drawn = 0; made < rows;) {
+    std::int64_t const n = std::min(block, rows - made);
+    add(draw(drawn, n));
+    drawn += n;
   }
   out.table = table::typed_table(std::move(columns));
   return out;
