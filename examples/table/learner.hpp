@@ -47,7 +47,8 @@ class features_of {
           sum += x;
         }
         f.mean = n > 0.0 ? sum / n : 0.0;
-        for (double const x : c.numbers) squares += std::isnan(x) ? 0.0 : (x - f.mean) * (x - f.mean);
+        for (double const x : c.numbers)
+          squares += std::isnan(x) ? 0.0 : (x - f.mean) * (x - f.mean);
         f.scale = squares > 0.0 ? std::sqrt(n / squares) : 1.0;
         linear_ += 2;
       }
@@ -90,7 +91,8 @@ class features_of {
                 : 2;
     }
     x.col(at).setOnes();
-    if (random_.cols() > 0) x.rightCols(random_.cols()) = (x.leftCols(linear_) * random_).cwiseMax(0.0);
+    if (random_.cols() > 0)
+      x.rightCols(random_.cols()) = (x.leftCols(linear_) * random_).cwiseMax(0.0);
     return x;
   }
 
@@ -199,7 +201,8 @@ inline std::vector<utility> utility_of(table::typed_table const& real,
     if (!is_category) {
       auto const numbers = [&](table::typed_table const& t) {
         auto const& v = t.at(column.type).numbers;
-        return Eigen::VectorXd(Eigen::Map<Eigen::VectorXd const>(v.data(), static_cast<Eigen::Index>(v.size())));
+        return Eigen::VectorXd(
+            Eigen::Map<Eigen::VectorXd const>(v.data(), static_cast<Eigen::Index>(v.size())));
       };
       bool positive = true;
       for (auto const* t : {&real, &synthetic, &test}) {
@@ -220,7 +223,8 @@ inline std::vector<utility> utility_of(table::typed_table const& real,
           Eigen::VectorXd const w = ridge(x[k], (y.array() - y.mean()).matrix());
           score[k] = r2(y_of(test), ((x_test * w).array() + y.mean()).matrix());
         }
-        out.push_back({std::string(target), learner, log ? "R2 of the logarithm" : "R2", score[0], score[1]});
+        out.push_back(
+            {std::string(target), learner, log ? "R2 of the logarithm" : "R2", score[0], score[1]});
       }
       continue;
     }
@@ -229,7 +233,8 @@ inline std::vector<utility> utility_of(table::typed_table const& real,
     auto const is = [&](table::typed_table const& t, table::label const& wanted) {
       auto const& labels = t.at(column.type).labels;
       Eigen::VectorXd y(static_cast<Eigen::Index>(labels.size()));
-      for (std::size_t i = 0; i < labels.size(); ++i) y[static_cast<Eigen::Index>(i)] = labels[i] == wanted ? 1.0 : 0.0;
+      for (std::size_t i = 0; i < labels.size(); ++i)
+        y[static_cast<Eigen::Index>(i)] = labels[i] == wanted ? 1.0 : 0.0;
       return y;
     };
     if (classes.size() == 2) {

@@ -22,7 +22,6 @@
 
 #include "network.hpp"
 #include "networks.hpp"
-
 #include "tasks.hpp"
 #include "trainer.hpp"
 #include "weights_file.hpp"
@@ -96,27 +95,26 @@ inline table::typed_table take(table::typed_table const& t, std::span<std::size_
 
 // ---------------------------------------------------------------------------------------- codecs
 
-/// Numbers by their ranks, of 10,000 levels, so that the distance between two outliers is not filled
-/// with rows; those of few values come back as values that the column has, and missing ones are a
-/// class of their own.
+/// What decoded numbers are rounded to: values that the column has, if those are few.
+inline table::snap rounding_of(table::column const& c) {
+  std::unordered_set<double> values;
+  for (double const x : c.numbers) {
+    if (!std::isnan(x)) values.insert(x);
+  }
+  return values.size() * 10 <= c.numbers.size() ? table::snap::observed
+                                                : table::snap::whole_numbers;
+}
+
+/// Numbers by their ranks, of 10,000 levels, so that the distance between two outliers is not
+/// filled with rows; missing ones are a class of their own.
 inline table::table_codec fit_mixed(table::typed_table const& t) {
   table::per_column<table::codec_options> o;
   for (auto const& c : t.columns()) {
     if (c.type.kind == table::column_kind::category) continue;
-    std::unordered_set<double> values;
-    bool any_missing = false;
-    for (double const x : c.numbers) {
-      if (std::isnan(x)) {
-        any_missing = true;
-      } else {
-        values.insert(x);
-      }
-    }
     table::codec_options of;
-    of.levels = static_cast<int>(std::min<std::size_t>(c.numbers.size(), 10000));
-    of.rounding = values.size() * 10 <= c.numbers.size() ? table::snap::observed
-                                                         : table::snap::whole_numbers;
-    if (any_missing) {
+    of.levels = static_cast<int>(std::clamp<std::size_t>(c.numbers.size(), 2, 10000));
+    of.rounding = rounding_of(c);
+    if (std::any_of(c.numbers.begin(), c.numbers.end(), [](double x) { return std::isnan(x); })) {
       of.on_missing = table::missing::mean;
       of.indicator = true;
     }
@@ -128,6 +126,12 @@ inline table::table_codec fit_mixed(table::typed_table const& t) {
 inline table::fixed_binary fit_bits(table::typed_table const& t, int bits) {
   table::per_column<table::binary_options> o;
   o.usual.bits = bits;
+  for (auto const& c : t.columns()) {
+    if (c.type.kind == table::column_kind::category) continue;
+    table::binary_options of = o.usual;
+    of.snapping = rounding_of(c);
+    o.of.emplace_back(c.type.name, of);
+  }
   return table::fixed_binary::fit(t, o);
 }
 
@@ -255,7 +259,8 @@ class model_file {
     V v{};
     auto const r = std::from_chars(s.data(), s.data() + s.size(), v);
     if (r.ec != std::errc() || r.ptr != s.data() + s.size() || !(v >= low && v <= high)) {
-      diffx::detail::fail("'" + path_ + "': " + key + " is '" + s + "'; is this a file of diffx_table?");
+      diffx::detail::fail("'" + path_ + "': " + key + " is '" + s +
+                          "'; is this a file of diffx_table?");
     }
     return v;
   }
@@ -295,7 +300,8 @@ void train(Task const& learn, Task const& held_out, table_model& m, train_state 
   for (bool go_on = progress() < 1.0; go_on;) {
     sum += t.step(s, progress(), exec);
     ++summed;
-    s.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    s.seconds =
+        before + std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     go_on = progress() < 1.0;
     if (go_on && s.step % w.every != 0) continue;
     double const loss = t.held_out_loss(s.averaged, exec);

@@ -200,8 +200,9 @@ class learning_mlp {
     auto const& b = layout_.tensors()[2 * at_ + 1];
     --at_;
     Eigen::Map<row_major>(gradient + w.first, w.rows, w.cols).noalias() += d_y * x.transpose();
-    Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(gradient + b.first, b.rows) +=
-        d_y.rowwise().sum();
+    // Summed in memory of its own: Eigen's order of a sum depends on where its result begins.
+    Eigen::Matrix<T, Eigen::Dynamic, 1> const sums = d_y.rowwise().sum();
+    Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(gradient + b.first, b.rows) += sums;
     if (d_x == nullptr) return;
     d_x->noalias() =
         Eigen::Map<row_major const>(weights + w.first, w.rows, w.cols).transpose() * d_y;

@@ -24,9 +24,8 @@ using table_net = diffx::denoiser::eigen::mlp<diffx::prediction::eps>;
 template <class Exec>
 void call_in_place(table_net const& net, Exec const& exec, diffx::query const& q,
                    diffx::batch_view<float> rows) {
-  net(exec,
-      diffx::batch_view<float const>{rows.data, rows.batch, rows.features, rows.first_sample}, q,
-      rows);
+  net(exec, diffx::batch_view<float const>{rows.data, rows.batch, rows.features, rows.first_sample},
+      q, rows);
 }
 
 /// Rows of bits, shown as -1 and 1; a logit each, for denoiser::bit_logits.

@@ -37,7 +37,8 @@ inline void draw(table::typed_table const& real, table::typed_table const& synth
       int which = 0;
       for (auto const* of : {&x, &y}) {
         share[which].assign(seen.size(), 0.0);
-        for (auto const& l : of->labels) share[which][seen.at(l)] += 1.0 / static_cast<double>(of->labels.size());
+        for (auto const& l : of->labels)
+          share[which][seen.at(l)] += 1.0 / static_cast<double>(of->labels.size());
         ++which;
       }
     } else {
@@ -45,15 +46,19 @@ inline void draw(table::typed_table const& real, table::typed_table const& synth
       for (double const v : x.numbers) {
         if (!std::isnan(v)) there.push_back(v);
       }
-      double const low = report_detail::quantile(there, 0.002), high = report_detail::quantile(there, 0.998);
+      double const low = report_detail::quantile(there, 0.002),
+                   high = report_detail::quantile(there, 0.998);
       constexpr int bins = 40;
       int which = 0;
       for (auto const* of : {&x, &y}) {
         share[which].assign(bins, 0.0);
         for (double const v : of->numbers) {
           if (!(v >= low && v <= high)) continue;
-          auto const b = high > low ? std::min(bins - 1, static_cast<int>((v - low) / (high - low) * bins)) : 0;
-          share[which][static_cast<std::size_t>(b)] += 1.0 / static_cast<double>(of->numbers.size());
+          auto const b = high > low
+                             ? std::min(bins - 1, static_cast<int>((v - low) / (high - low) * bins))
+                             : 0;
+          share[which][static_cast<std::size_t>(b)] +=
+              1.0 / static_cast<double>(of->numbers.size());
         }
         ++which;
       }
@@ -68,7 +73,9 @@ inline void draw(table::typed_table const& real, table::typed_table const& synth
     std::string name = type.name.substr(0, 24);
     std::replace(name.begin(), name.end(), ' ', '-');
     c.text(x0, y0, name, 2, 0);
-    auto const y_of = [&](double v) { return y0 + top - 8 + tall - static_cast<int>(v / most * tall); };
+    auto const y_of = [&](double v) {
+      return y0 + top - 8 + tall - static_cast<int>(v / most * tall);
+    };
     int last = y_of(0.0);
     for (int i = 0; i < wide; ++i) {
       auto const b = static_cast<std::size_t>(i * n / wide);

@@ -31,7 +31,8 @@ class comparable {
     for (auto const& c : real.columns()) {
       one of{c.type, 0.0, false, {}};
       if (c.type.kind == table::column_kind::category) {
-        for (auto const& l : c.labels) of.codes.emplace(l, static_cast<std::int32_t>(of.codes.size()));
+        for (auto const& l : c.labels)
+          of.codes.emplace(l, static_cast<std::int32_t>(of.codes.size()));
       } else {
         double n = 0.0;
         for (double const x : c.numbers) {
@@ -68,7 +69,8 @@ class comparable {
       std::vector<std::int32_t> codes;
       if (of.type.kind == table::column_kind::category) {
         for (auto const& l : c.labels) {
-          codes.push_back(of.codes.emplace(l, static_cast<std::int32_t>(of.codes.size())).first->second);
+          codes.push_back(
+              of.codes.emplace(l, static_cast<std::int32_t>(of.codes.size())).first->second);
         }
         out.code_names.push_back(of.type.name);
         out.codes.push_back(std::move(codes));
@@ -109,9 +111,9 @@ struct named_score {
 };
 
 struct privacy {
-  double closer = 0.5;          // share of synthetic rows nearer to training than to test rows
-  double standard_error = 0.0;  // of `closer`
-  double median = 0.0, fifth = 0.0;            // distance of synthetic rows to the training rows
+  double closer = 0.5;               // share of synthetic rows nearer to training than to test rows
+  double standard_error = 0.0;       // of `closer`
+  double median = 0.0, fifth = 0.0;  // distance of synthetic rows to the training rows
   double real_median = 0.0, real_fifth = 0.0;  // the same of test rows, which are fresh data
   double copies = 0.0, real_copies = 0.0;      // shares of rows that are training rows
   std::int64_t rows = 0;
@@ -169,8 +171,9 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   quality q;
   auto const learnt = rows_of(real.rows(), part::training);
   auto const unseen = rows_of(real.rows(), part::test);
-  diffx::detail::require(learnt.size() >= 2 && unseen.size() >= 2, "report", "rows of the real table",
-                         static_cast<long long>(real.rows()), "some tens at least");
+  diffx::detail::require(learnt.size() >= 2 && unseen.size() >= 2, "report",
+                         "rows of the real table", static_cast<long long>(real.rows()),
+                         "some tens at least");
   diffx::detail::require(synthetic.rows() >= 2, "report", "rows of the synthetic table",
                          static_cast<long long>(synthetic.rows()), "at least 2");
   comparable code(real);
@@ -184,8 +187,9 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   }
   for (std::size_t j = 0; j < n; ++j) {
     for (std::size_t k = j + 1; k < n; ++k) {
-      q.trends.push_back({r.number_names[j] + ", " + r.number_names[k],
-                          a::correlation_similarity(r.numbers[j], r.numbers[k], s.numbers[j], s.numbers[k])});
+      q.trends.push_back(
+          {r.number_names[j] + ", " + r.number_names[k],
+           a::correlation_similarity(r.numbers[j], r.numbers[k], s.numbers[j], s.numbers[k])});
     }
     for (std::size_t k = 0; k < m; ++k) {
       q.trends.push_back({r.number_names[j] + ", " + r.code_names[k],
@@ -194,8 +198,9 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   }
   for (std::size_t j = 0; j < m; ++j) {
     for (std::size_t k = j + 1; k < m; ++k) {
-      q.trends.push_back({r.code_names[j] + ", " + r.code_names[k],
-                          a::contingency_similarity(r.codes[j], r.codes[k], s.codes[j], s.codes[k])});
+      q.trends.push_back(
+          {r.code_names[j] + ", " + r.code_names[k],
+           a::contingency_similarity(r.codes[j], r.codes[k], s.codes[j], s.codes[k])});
     }
   }
 
@@ -218,8 +223,10 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   p.closer = a::closer_to_training(to_near, to_far);
   p.standard_error = 0.5 / std::sqrt(static_cast<double>(asked.rows));
   std::vector<double> made, real_ones;
-  for (auto const& c : a::closest_records(near.view(), asked.view(), kind, ranges)) made.push_back(c.first);
-  for (auto const& c : a::closest_records(near.view(), fresh.view(), kind, ranges)) real_ones.push_back(c.first);
+  for (auto const& c : a::closest_records(near.view(), asked.view(), kind, ranges))
+    made.push_back(c.first);
+  for (auto const& c : a::closest_records(near.view(), fresh.view(), kind, ranges))
+    real_ones.push_back(c.first);
   p.median = d::quantile(made, 0.5);
   p.fifth = d::quantile(made, 0.05);
   p.real_median = d::quantile(real_ones, 0.5);
@@ -228,7 +235,8 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   for (std::int64_t i = 0; i < train_rows.rows; ++i) known.insert(d::bytes_of(train_rows, i));
   auto const copies = [&](comparable::coded const& c) {
     double count = 0.0;
-    for (std::int64_t i = 0; i < c.rows; ++i) count += known.count(d::bytes_of(c, i)) > 0 ? 1.0 : 0.0;
+    for (std::int64_t i = 0; i < c.rows; ++i)
+      count += known.count(d::bytes_of(c, i)) > 0 ? 1.0 : 0.0;
     return count / static_cast<double>(c.rows);
   };
   p.copies = copies(s);
@@ -240,7 +248,8 @@ inline void print(quality const& q) {
   std::printf("| column | shape |\n|---|---|\n");
   for (auto const& s : q.shapes) std::printf("| %s | %.4f |\n", s.name.c_str(), s.value);
   auto worst = q.trends;
-  std::sort(worst.begin(), worst.end(), [](auto const& x, auto const& y) { return x.value < y.value; });
+  std::sort(worst.begin(), worst.end(),
+            [](auto const& x, auto const& y) { return x.value < y.value; });
   if (worst.size() > 5) worst.resize(5);
   std::printf("\n| the worst pairs | trend |\n|---|---|\n");
   for (auto const& s : worst) std::printf("| %s | %.4f |\n", s.name.c_str(), s.value);
@@ -248,8 +257,10 @@ inline void print(quality const& q) {
               100.0 * (1.0 - quality::mean(q.shapes)), 100.0 * (1.0 - quality::mean(q.trends)),
               q.trends.size());
   if (!q.uses.empty()) {
-    std::printf("\n| test rows: telling %s | score | trained on real | on synthetic | ratio |\n|---|---|---|---|---|\n",
-                q.uses.front().target.c_str());
+    std::printf(
+        "\n| test rows: telling %s | score | trained on real | on synthetic | ratio "
+        "|\n|---|---|---|---|---|\n",
+        q.uses.front().target.c_str());
     for (auto const& u : q.uses) {
       std::printf("| %s | %s | %.4f | %.4f | %.3f |\n", u.learner.c_str(), u.score.c_str(), u.real,
                   u.synthetic, u.synthetic / u.real);
@@ -257,9 +268,11 @@ inline void print(quality const& q) {
   }
   privacy const& p = q.kept;
   std::printf("\n| privacy | synthetic | real test rows |\n|---|---|---|\n");
-  std::printf("| distance to the closest training row, median | %.4f | %.4f |\n", p.median, p.real_median);
+  std::printf("| distance to the closest training row, median | %.4f | %.4f |\n", p.median,
+              p.real_median);
   std::printf("| the same, 5 %% quantile | %.4f | %.4f |\n", p.fifth, p.real_fifth);
-  std::printf("| rows that are training rows | %.2f %% | %.2f %% |\n", 100.0 * p.copies, 100.0 * p.real_copies);
+  std::printf("| rows that are training rows | %.2f %% | %.2f %% |\n", 100.0 * p.copies,
+              100.0 * p.real_copies);
   std::printf("| rows nearer to training than to test rows | %.1f %% +- %.1f | 50 |\n",
               100.0 * p.closer, 100.0 * p.standard_error);
 }

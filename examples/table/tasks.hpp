@@ -27,8 +27,8 @@ class row_random {
  public:
   row_random(std::uint64_t seed, std::uint64_t step, std::uint32_t row)
       : key_(diffx::random::key_from_seed(seed)),
-        counter_{{0, row, static_cast<std::uint32_t>(step),
-                  static_cast<std::uint32_t>(step >> 32)}} {}
+        counter_{
+            {0, row, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)}} {}
 
   std::uint32_t word() {
     if (used_ == 4) {
@@ -39,7 +39,9 @@ class row_random {
     return words_.word[used_++];
   }
   double uniform() { return diffx::random::uniform<double>(word()); }
-  std::size_t below(std::size_t n) { return static_cast<std::size_t>(uniform() * static_cast<double>(n)); }
+  std::size_t below(std::size_t n) {
+    return static_cast<std::size_t>(uniform() * static_cast<double>(n));
+  }
   double normal() {
     if (normals_used_ == 4) {
       diffx::random::normals(diffx::random::philox4x32(counter_, key_), normals_);
@@ -62,9 +64,9 @@ template <class T>
 struct minibatch {
   using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>;
 
-  matrix x;              // [features, n]
-  matrix time;           // [64, n]
-  matrix target;         // [features, n]
+  matrix x;       // [features, n]
+  matrix time;    // [64, n]
+  matrix target;  // [features, n]
   std::vector<int> labels;
 
   void resize(index features, index n) {
@@ -181,7 +183,8 @@ class mixed_task {
       std::int64_t const code = rows_.codes[static_cast<std::size_t>(i * rows_.columns) + j];
       double const u = random.uniform();
       bool const kept = u < alpha * alpha;
-      auto const other = static_cast<std::int64_t>(random.below(static_cast<std::size_t>(classes_[j])));
+      auto const other =
+          static_cast<std::int64_t>(random.below(static_cast<std::size_t>(classes_[j])));
       x[at + (kept ? code : other)] = T(1);
       target[at + code] = T(1);
       at += classes_[j];

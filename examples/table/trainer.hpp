@@ -70,10 +70,14 @@ class trainer {
   /// One step at this progress, from 0 to 1; returns the loss of the minibatch.
   double step(train_state& s, double progress, diffx::exec::threads const& exec) {
     auto const batch = static_cast<std::size_t>(options_.batch);
-    double const loss = run(*learn_, s.weights, exec, [&](std::size_t i, row_random& random) {
-      double const place = (static_cast<double>(i) + random.uniform()) / static_cast<double>(batch);
-      return std::pair{random.below(learn_->rows()), place};
-    }, batch, static_cast<std::uint64_t>(s.step), options_.seed, true);
+    double const loss = run(
+        *learn_, s.weights, exec,
+        [&](std::size_t i, row_random& random) {
+          double const place =
+              (static_cast<double>(i) + random.uniform()) / static_cast<double>(batch);
+          return std::pair{random.below(learn_->rows()), place};
+        },
+        batch, static_cast<std::uint64_t>(s.step), options_.seed, true);
     if (!std::isfinite(loss)) {
       diffx::detail::fail("training: the loss of step " + std::to_string(s.step) +
                           " is not finite; a lower --rate may help");
@@ -90,11 +94,15 @@ class trainer {
     double total = 0.0;
     for (std::size_t first = 0; first < rows; first += batch) {
       std::size_t const n = std::min(batch, rows - first);
-      total += static_cast<double>(n) *
-               run(*held_out_, weights, exec, [&](std::size_t i, row_random& random) {
-                 double const place = (static_cast<double>(i) + random.uniform()) / static_cast<double>(n);
-                 return std::pair{first + i, place};
-               }, n, first, options_.seed + 1, false);
+      total += static_cast<double>(n) * run(
+                                            *held_out_, weights, exec,
+                                            [&](std::size_t i, row_random& random) {
+                                              double const place =
+                                                  (static_cast<double>(i) + random.uniform()) /
+                                                  static_cast<double>(n);
+                                              return std::pair{first + i, place};
+                                            },
+                                            n, first, options_.seed + 1, false);
     }
     return total / static_cast<double>(rows);
   }
@@ -115,15 +123,18 @@ class trainer {
                           train_options const& o) {
     constexpr auto where = "training";
     auto const require = diffx::detail::require<long long>;
-    require(learn.rows() >= 1, where, "rows to learn from", static_cast<long long>(learn.rows()), "at least 1");
-    require(held_out.rows() >= 1, where, "held-out rows", static_cast<long long>(held_out.rows()), "at least 1");
+    require(learn.rows() >= 1, where, "rows to learn from", static_cast<long long>(learn.rows()),
+            "at least 1");
+    require(held_out.rows() >= 1, where, "held-out rows", static_cast<long long>(held_out.rows()),
+            "at least 1");
     require(size.features == learn.features(), where, "features of the network", size.features,
             std::to_string(learn.features()));
     require(size.hidden >= 1, where, "hidden", size.hidden, "at least 1");
     require(size.layers >= 0, where, "layers", size.layers, "at least 0");
     require(o.batch >= 2, where, "batch", o.batch, "at least 2");
     diffx::detail::require(o.rate > 0.0 && std::isfinite(o.rate), where, "rate", o.rate, "above 0");
-    diffx::detail::require(o.average >= 0.0 && o.average < 1.0, where, "average", o.average, "in [0, 1)");
+    diffx::detail::require(o.average >= 0.0 && o.average < 1.0, where, "average", o.average,
+                           "in [0, 1)");
     return size;
   }
 
@@ -169,7 +180,8 @@ class trainer {
     for (std::size_t i = 0; i < g.size(); ++i) g[i] += halves_[1].gradient[i];
     for (float const v : g) squares += static_cast<double>(v) * static_cast<double>(v);
     double const norm = std::sqrt(squares);
-    auto const clip = static_cast<float>(norm > options_.largest_norm ? options_.largest_norm / norm : 1.0);
+    auto const clip =
+        static_cast<float>(norm > options_.largest_norm ? options_.largest_norm / norm : 1.0);
     double const rise = options_.warm_up > 0.0 ? std::min(1.0, progress / options_.warm_up) : 1.0;
     double const rate = options_.rate * std::max(rise, 1e-2) *
                         (0.5 + 0.5 * std::cos(std::numbers::pi * std::clamp(progress, 0.0, 1.0)));
