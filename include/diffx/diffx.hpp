@@ -55,6 +55,7 @@
 #include <diffx/denoiser/shifted.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
 #include <diffx/domain/table/bits.hpp>
+#include <diffx/domain/table/class_labels.hpp>
 #include <diffx/domain/table/csv.hpp>
 #include <diffx/domain/table/csv_table.hpp>
 #include <diffx/domain/table/dates.hpp>
@@ -71,6 +72,7 @@
 #include <diffx/domain/table/standard.hpp>
 #include <diffx/domain/table/table_codec.hpp>
 #include <diffx/domain/table/typed_table.hpp>
+#include <diffx/domain/table/valid_rows.hpp>
 #include <diffx/domain/text/attention_mask.hpp>
 #include <diffx/domain/text/base_n.hpp>
 #include <diffx/domain/text/edit.hpp>

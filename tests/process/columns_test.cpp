@@ -16,6 +16,7 @@
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/euler_ctmc.hpp>
 #include <diffx/solver/tau_leaping.hpp>
+#include <diffx/solver/xor_renoise.hpp>
 
 #include "support/ragged_table.hpp"
 #include "support/statistics.hpp"
@@ -248,6 +249,14 @@ TEST_CASE("columns: fixed cells stay, checkpoints go on, and wrong states are na
       [](auto const&, auto const&, query const&, batch_view<float>) {});
   CHECK_THROWS_WITH_AS(narrow.sample(host, silent, g, batch_view<std::int8_t>{small.data(), 1, 2}),
                        doctest::Contains("largest class = 199"), error);
+  process::columns const turned(std::vector{process::uniform<>(200), process::uniform<>(2)});
+  sampler const also{turned, solver::ancestral{}};
+  CHECK_THROWS_WITH_AS(also.sample(host, silent, g, batch_view<std::int8_t>{small.data(), 1, 2}),
+                       doctest::Contains("largest class = 199"), error);
+  // A solver asks the process of each column.
+  sampler const flips{process, solver::xor_renoise{}};
+  CHECK_THROWS_WITH_AS(flips.sample(host, network, g, view(x, 2)),
+                       doctest::Contains("the classes of the process = 5"), error);
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ struct paste_known {
 /// Source    Lugmayr et al. 2022, arXiv:2201.09865, Algorithm 1 and Appendix B.
 /// Shapes    image and mask: [batch, features], in the executor's memory.
 /// Requires  solvers that draw every position by itself; a decoder takes options.fixed.
-/// Errors    jump_length or samples below 1, more than 4000 jumps, or a class given that is none or
+/// Errors    jump_length or samples below 1, more than 4094 jumps, or a class given that is none or
 ///           the mask, throws.
 struct repaint {
   int jump_length = 10;
@@ -87,6 +87,10 @@ struct repaint {
       }
     });
     int const first = run.step(), end = first + remaining(run);
+    long long const jumps_to_come = static_cast<long long>(samples - 1) * jump_levels(end - first);
+    detail::require(jumps_to_come < noise::max_draw, "diffx::solver::repaint",
+                    "samples - 1, at each level of a jump,", jumps_to_come,
+                    "below 2^12 - 1 in all: take longer jumps, or fewer samples");
     std::vector<int> left(static_cast<std::size_t>(end - first) + 1, 0);
     for (int j = 0; j < end - first - jump_length; j += jump_length) {
       left[static_cast<std::size_t>(j)] = samples - 1;
@@ -94,7 +98,7 @@ struct repaint {
     int jumps = 0;
     for (;;) {
       run.advance();
-      paste(run, known, jumps);
+      paste(run, known);
       int& again = left[static_cast<std::size_t>(end - run.step())];
       if (again-- > 0) {
         run.renoise(run.step() - jump_length, ++jumps);
@@ -109,7 +113,7 @@ struct repaint {
   }
 
  private:
-  static constexpr int first_draw = 16;  // beyond those of any solver's stage
+  static constexpr int own_draw = 16;  // beyond those of any solver's stage
 
   void check() const {
     detail::require(jump_length >= 1, "diffx::solver::repaint", "jump_length", jump_length,
@@ -137,13 +141,11 @@ struct repaint {
     (std::make_index_sequence<std::tuple_size_v<Known>>{});
   }
 
-  /// `visit` counts the jumps so far: a step that is taken again has new noise.
+  /// A step that is taken again has the noise of a fork: run::renoise sees to that.
   template <class Run, class Known>
-  static void paste(Run& run, Known const& known, int visit) {
-    detail::require(visit <= 4000, "diffx::solver::repaint", "number of jumps", visit,
-                    "at most 4000");
+  static void paste(Run& run, Known const& known) {
     for_each_block(run, known, [&](auto& block, auto const& region, level const& at) {
-      noise::key const key{run.step() - 1, first_draw + visit, block.block(), at.t, at.t};
+      noise::key const key{run.step() - 1, own_draw, block.block(), at.t, at.t};
       if constexpr (requires { block.takes_pasted; }) {
         static_assert(std::remove_cvref_t<decltype(block)>::takes_pasted,
                       "diffx: solver::repaint gives classes and takes them away, and the solver of "
