@@ -45,6 +45,8 @@ void print_usage() {
       "  train   --engine NAME     tabddpm (default): numbers and categories; binary: bits\n"
       "          --minutes M (4)   or --train-steps N; --resume goes on with an interrupted MODEL\n"
       "          --hidden N (256)  --layers N (3)  --batch N (512)  --rate R (0.002)\n"
+      "          --label COLUMN    categories that the network is told; drawn as often as they "
+      "were\n"
       "          --bits N (32)     of a number, binary\n"
       "          --patience N (10) evaluations without progress that end training\n"
       "  sample  --rows N (10000)  --steps N (100)  network calls, up to 1000\n"
@@ -112,6 +114,8 @@ arguments parse(int argc, char** argv) {
       a.rows = number<std::int64_t>(option, value, 1, many);
     } else if (option == "--steps") {
       a.steps_of_sampling = number(option, value, 1, chain_steps);
+    } else if (option == "--label") {
+      a.wishes.label = value;
     } else if (option == "--target") {
       a.target = value;
     } else if (option == "--picture") {

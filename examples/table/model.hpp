@@ -6,10 +6,12 @@
 #include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/denoiser/eigen/mlp.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/domain/table/class_labels.hpp>
 #include <diffx/domain/table/csv_table.hpp>
 #include <diffx/domain/table/fixed_binary.hpp>
 #include <diffx/domain/table/one_hot.hpp>
 #include <diffx/domain/table/table_codec.hpp>
+#include <diffx/domain/table/valid_rows.hpp>
 #include <diffx/exec/threads.hpp>
 #include <diffx/grid/index.hpp>
 #include <diffx/noise/counted.hpp>
@@ -149,6 +151,7 @@ inline diffx::process::vp_discrete number_process() {
 
 struct train_wishes {
   engine kind = engine::tabddpm;
+  std::string label{};  // a column of categories that the network is told and does not make
   std::int64_t hidden = 256, layers = 3;
   int bits = 32;           // of a number, binary
   double minutes = 4.0;    // of training in all, or
@@ -163,6 +166,9 @@ struct table_model {
   train_wishes wishes;
   mlp_size size;
   std::string codec;
+  std::string label_codec{};                    // of the label's column alone
+  diffx::domain::table::class_counts counts{};  // rows of every label
+  std::int64_t label_at = 0;                    // its place among the columns
   std::vector<float> weights;
 };
 
@@ -187,6 +193,14 @@ class model_file {
     real("minutes", w.minutes);
     real("rate", w.optimiser.rate);
     out.text("codec", m.codec);
+    out.text("label", w.label);
+    if (!w.label.empty()) {
+      out.text("label.codec", m.label_codec);
+      integer("label.at", m.label_at);
+      for (std::size_t k = 0; k < m.counts.size(); ++k) {
+        out.text("label.count." + std::to_string(k), std::to_string(m.counts[k]));
+      }
+    }
     weight_layout const layout(m.size);
     for (auto const& t : layout.tensors()) {
       std::vector<std::int64_t> shape{t.rows};
@@ -225,6 +239,15 @@ class model_file {
     w.minutes = number<double>("minutes", 0.0, 1e9);
     w.optimiser.rate = number<double>("rate", 0.0, 1e9);
     m.codec = file_.metadata("codec");
+    w.label = file_.metadata("label");
+    if (!w.label.empty()) {
+      m.label_codec = file_.metadata("label.codec");
+      m.label_at = integer("label.at", 0, 1 << 20);
+      m.size.classes = table::table_codec::from_text(m.label_codec).classes().at(0);
+      for (std::int64_t k = 0; k < m.size.classes; ++k) {
+        m.counts.push_back(integer(("label.count." + std::to_string(k)).c_str(), 0, INT64_MAX));
+      }
+    }
     m.weights = weight_layout(m.size).read(file_);
     return m;
   }
@@ -319,6 +342,29 @@ void train(Task const& learn, Task const& held_out, table_model& m, train_state 
   }
 }
 
+/// The label's column alone, and the table without it.
+struct labelled {
+  table::typed_table label, rest;
+  std::int64_t at = 0;
+};
+
+inline labelled split_label(table::typed_table const& t, std::string const& name) {
+  labelled out;
+  std::vector<table::column> rest;
+  for (auto const& c : t.columns()) {
+    if (c.type.name != name) {
+      rest.push_back(c);
+      continue;
+    }
+    out.at = static_cast<std::int64_t>(rest.size());
+    out.label = table::typed_table({t.at({name, table::column_kind::category})});
+  }
+  if (!name.empty()) t.at(name);  // refuses a column that is not there
+  out.rest = table::typed_table(std::move(rest),
+                                std::vector<std::int64_t>(t.lines().begin(), t.lines().end()));
+  return out;
+}
+
 /// Trains a model of a table. With `resume` the file at `path` says everything but the table.
 template <class Say>
 table_model train_table(table::typed_table const& all, train_wishes const& wishes, bool resume,
@@ -330,7 +376,6 @@ table_model train_table(table::typed_table const& all, train_wishes const& wishe
                          "enough for a share of held-out ones: some tens at least");
   std::vector<std::size_t> seen = learn;
   seen.insert(seen.end(), held_out.begin(), held_out.end());
-  auto const known = take(all, seen);
   table_model m;
   train_state state;
   m.wishes = wishes;
@@ -339,28 +384,46 @@ table_model train_table(table::typed_table const& all, train_wishes const& wishe
     m = file.model();
     state = file.state(m);
   }
+  labelled const t = split_label(all, m.wishes.label);
+  auto const known = take(t.rest, seen);
+  std::string label_codec;
+  std::vector<std::int32_t> learn_labels, held_out_labels;
+  m.size.classes = 0;
+  if (!m.wishes.label.empty()) {
+    auto const codec = table::table_codec::fit(take(t.label, seen));
+    label_codec = codec.to_text();
+    learn_labels = codec.encode(take(t.label, learn)).codes;
+    held_out_labels = codec.encode(take(t.label, held_out)).codes;
+    m.size.classes = codec.classes()[0];
+    m.counts = table::counts_of(learn_labels, codec.classes()[0]);
+    m.label_at = t.at;
+  }
   auto const start = [&](auto const& codec, std::int64_t features, auto const& task_of) {
-    if (resume && codec.to_text() != m.codec) {
+    if (resume && (codec.to_text() != m.codec || label_codec != m.label_codec)) {
       diffx::detail::fail("'" + path + "' was trained on another table");
     }
     m.codec = codec.to_text();
-    m.size = {features, m.wishes.hidden, m.wishes.layers, 0};
-    auto const a = task_of(take(all, learn)), b = task_of(take(all, held_out));
+    m.label_codec = label_codec;
+    m.size.features = features;
+    m.size.hidden = m.wishes.hidden;
+    m.size.layers = m.wishes.layers;
+    auto const a = task_of(take(t.rest, learn), learn_labels);
+    auto const b = task_of(take(t.rest, held_out), held_out_labels);
     train(a, b, m, resume ? &state : nullptr, path, exec, say);
   };
   if (m.wishes.kind == engine::binary) {
     auto const codec = fit_bits(known, m.wishes.bits);
     auto const process = bit_process();
-    start(codec, codec.row_bits(), [&](table::typed_table const& t) {
-      return bit_task(codec.encode(t), codec.row_bits(), process);
+    start(codec, codec.row_bits(), [&](table::typed_table const& rows, auto const& labels) {
+      return bit_task(codec.encode(rows), codec.row_bits(), process, labels);
     });
   } else {
     auto const codec = fit_mixed(known);
     auto const process = number_process();
     std::int64_t features = codec.width();
     for (int const k : codec.classes()) features += k;
-    start(codec, features, [&](table::typed_table const& t) {
-      return mixed_task(codec.encode(t), codec.classes(), process);
+    start(codec, features, [&](table::typed_table const& rows, auto const& labels) {
+      return mixed_task(codec.encode(rows), codec.classes(), process, labels);
     });
   }
   return m;
@@ -381,124 +444,115 @@ struct weight_source {
   }
 };
 
-/// Samples rows block by block: decoded rows first, first + 1, ... of all that a seed makes. The
-/// steps begin at index 999 only if there are 1000 of them: alpha is 5e-5 there, and in fewer steps
-/// an error of eps would come out hundreds of times as large.
+/// Samples and decodes rows first, first + 1, ... of all that a seed makes, in blocks.
+///
+/// The steps begin at index 999 only if there are 1000 of them: alpha is 5e-5 there, and in fewer
+/// steps an error of eps would come out hundreds of times as large.
 class table_sampler {
  public:
   table_sampler(table_model const& m, int steps, std::uint64_t seed, diffx::exec::threads exec)
-      : steps_(steps),
-        seed_(seed),
-        exec_(std::move(exec)),
-        net_(m.size, weight_source{weight_layout(m.size), m.weights}) {
+      : model_(&m), steps_(steps), noise_{seed}, exec_(std::move(exec)) {
     diffx::detail::require(steps >= 1 && steps <= chain_steps, "sampling", "steps", steps,
                            "in [1, 1000]");
-    if (m.wishes.kind == engine::binary) {
-      bits_ = table::fixed_binary::from_text(m.codec);
-    } else {
-      mixed_ = table::table_codec::from_text(m.codec);
-    }
   }
 
   table::decoded operator()(std::int64_t first, std::int64_t count) const {
-    if (bits_) return bits(first, count);
-    std::int64_t const width = mixed_->width();
-    auto const classes = mixed_->classes();
-    auto const columns = static_cast<std::int64_t>(classes.size());
-    std::vector<float> numbers(static_cast<std::size_t>(count * width));
-    std::vector<std::int32_t> codes(static_cast<std::size_t>(count * columns));
-    diffx::batch_view<float> const z{numbers.data(), count, width, first};
-    diffx::batch_view<std::int32_t> const c{codes.data(), count, columns, first};
-    if (columns == 0) {
-      run(diffx::sampler{number_process(), diffx::solver::ddpm_large{}}, number_process(), net_, z);
-    } else {
-      auto const s = diffx::recipe::tabddpm(classes, diffx::schedule::cosine(chain_steps));
-      auto const& [of_numbers, of_codes] = s.process.parts;
-      table::one_hot const shown(classes);
-      if (width == 0) {
-        run(diffx::sampler{of_codes, diffx::solver::ancestral{}}, of_numbers,
-            category_network{{}, net_, shown}, c);
-      } else {
-        run(s, of_numbers, mixed_network{{}, net_, shown}, std::tuple{z, c});
-      }
+    std::vector<std::int32_t> labels;
+    if (model_->size.classes > 0) {
+      labels = table::draw_labels(model_->counts, first + count, noise_);
     }
-    return mixed_->decode(diffx::batch_view<float const>{numbers.data(), count, width},
-                          diffx::batch_view<std::int32_t const>{codes.data(), count, columns});
+    table_net const net(model_->size, weight_source{weight_layout(model_->size), model_->weights},
+                        diffx::denoiser::labels({labels.begin(), labels.end()}));
+    table::decoded out =
+        model_->wishes.kind == engine::binary ? bits(net, first, count) : mixed(net, first, count);
+    if (labels.empty()) return out;
+    auto const codec = table::table_codec::from_text(model_->label_codec);
+    auto const label =
+        codec.decode(diffx::batch_view<float const>{nullptr, count, 0},
+                     diffx::batch_view<std::int32_t const>{labels.data() + first, count, 1});
+    std::vector<table::column> columns(out.table.columns().begin(), out.table.columns().end());
+    auto const at = std::min(model_->label_at, static_cast<std::int64_t>(columns.size()));
+    columns.insert(columns.begin() + at, label.table.columns()[0]);
+    out.table = table::typed_table(std::move(columns));
+    return out;
   }
 
  private:
-  table::decoded bits(std::int64_t first, std::int64_t count) const {
-    std::int64_t const width = bits_->row_bits();
+  static constexpr std::int64_t block = 4096;
+
+  table::decoded bits(table_net const& net, std::int64_t first, std::int64_t count) const {
+    auto const codec = table::fixed_binary::from_text(model_->codec);
+    std::int64_t const width = codec.row_bits();
     std::vector<std::uint8_t> x(static_cast<std::size_t>(count * width));
     diffx::sampler const s{bit_process(), diffx::solver::ancestral{}};
-    run(s, s.process,
-        diffx::denoiser::bit_logits(bit_network{net_}, diffx::denoiser::bit_source::target),
-        diffx::batch_view<std::uint8_t>{x.data(), count, width, first});
-    return bits_->decode(x);
+    diffx::denoiser::bit_logits const network(bit_network{net},
+                                              diffx::denoiser::bit_source::target);
+    in_blocks(count, [&](std::int64_t i, std::int64_t n) {
+      run(s, s.process, network,
+          diffx::batch_view<std::uint8_t>{x.data() + i * width, n, width, first + i});
+    });
+    return codec.decode(x);
+  }
+
+  table::decoded mixed(table_net const& net, std::int64_t first, std::int64_t count) const {
+    auto const codec = table::table_codec::from_text(model_->codec);
+    std::int64_t const width = codec.width();
+    auto const classes = codec.classes();
+    auto const columns = static_cast<std::int64_t>(classes.size());
+    std::vector<float> numbers(static_cast<std::size_t>(count * width));
+    std::vector<std::int32_t> codes(static_cast<std::size_t>(count * columns));
+    in_blocks(count, [&](std::int64_t i, std::int64_t n) {
+      diffx::batch_view<float> const z{numbers.data() + i * width, n, width, first + i};
+      diffx::batch_view<std::int32_t> const c{codes.data() + i * columns, n, columns, first + i};
+      if (columns == 0) {
+        diffx::sampler const s{number_process(), diffx::solver::ddpm_large{}};
+        run(s, s.process, net, z);
+        return;
+      }
+      auto const s = diffx::recipe::tabddpm(classes, diffx::schedule::cosine(chain_steps));
+      auto const& clock = std::get<0>(s.process.parts);
+      table::one_hot const shown(classes);
+      if (width == 0) {
+        run(diffx::sampler{std::get<1>(s.process.parts), diffx::solver::ancestral{}}, clock,
+            category_network{{}, net, shown}, c);
+      } else {
+        run(s, clock, mixed_network{{}, net, shown}, std::tuple{z, c});
+      }
+    });
+    return codec.decode(diffx::batch_view<float const>{numbers.data(), count, width},
+                        diffx::batch_view<std::int32_t const>{codes.data(), count, columns});
+  }
+
+  template <class Body>
+  static void in_blocks(std::int64_t count, Body const& body) {
+    for (std::int64_t i = 0; i < count; i += block) body(i, std::min(block, count - i));
   }
 
   template <class Sampler, class Clock, class Network, class State>
   void run(Sampler const& s, Clock const& clock, Network const& network, State x) const {
-    diffx::options<> o{diffx::noise::counted{seed_}};
+    diffx::options<> o{noise_};
     o.check_finite = true;
     s.sample(exec_, network,
              diffx::grid::timesteps(clock, diffx::grid::index::strided(chain_steps, steps_)), x, o);
   }
 
+  table_model const* model_;
   int steps_;
-  std::uint64_t seed_;
+  diffx::noise::counted noise_;
   diffx::exec::threads exec_;
-  table_net net_;
-  std::optional<table::fixed_binary> bits_;
-  std::optional<table::table_codec> mixed_;
 };
 
-struct sampled {
-  table::typed_table table;
-  std::int64_t rejected = 0;  // rows with a cell that meant nothing: drawn again
-};
-
-/// Rows of the table that the model stands for.
-inline sampled sample_table(table_model const& m, std::int64_t rows, int steps, std::uint64_t seed,
-                            diffx::exec::threads const& exec) {
-  constexpr std::int64_t block = 4096;
-  diffx::detail::require(rows >= 1, "sampling", "rows", static_cast<long long>(rows), "at least 1");
-  std::vector<table::column> columns;
-  sampled out;
-  std::int64_t made = 0;
-  auto const add = [&](table::decoded const& d) {
-    if (columns.empty()) {
-      for (auto const& c : d.table.columns()) columns.push_back({c.type, {}, {}});
-    }
-    for (std::size_t i = 0; i < d.table.rows() && made < rows; ++i) {
-      if (d.bad_rows[i] != 0) {
-        ++out.rejected;
-        continue;
-      }
-      ++made;
-      for (std::size_t j = 0; j < columns.size(); ++j) {
-        auto const& from = d.table.columns()[j];
-        if (from.type.kind == table::column_kind::category) {
-          columns[j].labels.push_back(from.labels[i]);
-        } else {
-          columns[j].numbers.push_back(from.numbers[i]);
-        }
-      }
-    }
-    if (out.rejected > 20 * (made + 100)) {
-      diffx::detail::fail("sampling: " + std::to_string(out.rejected) + " rows of " +
-                          std::to_string(out.rejected + made) +
-                          " hold codes that mean nothing; the network is not trained enough");
-    }
-  };
+/// Rows of the table that the model stands for; those with a cell that means nothing are counted
+/// and drawn again.
+inline table::valid_rows sample_table(table_model const& m, std::int64_t rows, int steps,
+                                      std::uint64_t seed, diffx::exec::threads const& exec) {
   table_sampler const draw(m, steps, seed, exec);
-  for (std::int64_t drawn = 0; made < rows;) {
-    std::int64_t const n = std::min(block, rows - made);
-    add(draw(drawn, n));
-    drawn += n;
-  }
-  out.table = table::typed_table(std::move(columns));
-  return out;
+  std::int64_t drawn = 0;
+  return table::draw_valid_rows(rows, [&](int, std::int64_t count) {
+    auto out = draw(drawn, count);
+    drawn += count;
+    return out;
+  });
 }
 
 }  // namespace example

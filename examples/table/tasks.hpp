@@ -93,8 +93,10 @@ inline Eigen::MatrixXf time_table(int steps) {
 class bit_task {
  public:
   bit_task(std::vector<std::uint8_t> bits, std::int64_t width,
-           diffx::process::xor_bernoulli const& process)
-      : bits_(std::move(bits)), width_(static_cast<std::size_t>(width)) {
+           diffx::process::xor_bernoulli const& process, std::vector<std::int32_t> labels = {})
+      : bits_(std::move(bits)),
+        width_(static_cast<std::size_t>(width)),
+        labels_(std::move(labels)) {
     for (int k = 1; k <= process.steps(); ++k) {
       flips_.push_back(0.5 * process.at_index(k - 1).sigma);
     }
@@ -103,6 +105,8 @@ class bit_task {
   int steps() const noexcept { return static_cast<int>(flips_.size()); }
   std::int64_t features() const noexcept { return static_cast<std::int64_t>(width_); }
   std::size_t rows() const noexcept { return bits_.size() / width_; }
+  /// The class that the network is told, if it is told one.
+  std::vector<std::int32_t> const& labels() const noexcept { return labels_; }
 
   template <class T>
   void noise(std::size_t row, int step, row_random& random, T* x, T* target) const {
@@ -133,6 +137,7 @@ class bit_task {
  private:
   std::vector<std::uint8_t> bits_;
   std::size_t width_;
+  std::vector<std::int32_t> labels_;
   std::vector<double> flips_;
 };
 
@@ -150,8 +155,8 @@ class bit_task {
 class mixed_task {
  public:
   mixed_task(diffx::domain::table::encoded rows, std::vector<int> classes,
-             diffx::process::vp_discrete const& process)
-      : rows_(std::move(rows)), classes_(std::move(classes)) {
+             diffx::process::vp_discrete const& process, std::vector<std::int32_t> labels = {})
+      : rows_(std::move(rows)), classes_(std::move(classes)), labels_(std::move(labels)) {
     features_ = rows_.width;
     for (int const k : classes_) features_ += k;
     for (int k = 0; k < process.num_train_timesteps(); ++k) {
@@ -164,6 +169,8 @@ class mixed_task {
   int steps() const noexcept { return static_cast<int>(alphas_.size()); }
   std::int64_t features() const noexcept { return features_; }
   std::size_t rows() const noexcept { return static_cast<std::size_t>(rows_.rows); }
+  /// The class that the network is told, if it is told one.
+  std::vector<std::int32_t> const& labels() const noexcept { return labels_; }
 
   template <class T>
   void noise(std::size_t row, int step, row_random& random, T* x, T* target) const {
@@ -219,6 +226,7 @@ class mixed_task {
  private:
   diffx::domain::table::encoded rows_;
   std::vector<int> classes_;
+  std::vector<std::int32_t> labels_;
   std::int64_t features_ = 0;
   std::vector<double> alphas_, sigmas_;
 };

@@ -129,6 +129,9 @@ class trainer {
             "at least 1");
     require(size.features == learn.features(), where, "features of the network", size.features,
             std::to_string(learn.features()));
+    require(size.classes == 0 || (learn.labels().size() == learn.rows() &&
+                                  held_out.labels().size() == held_out.rows()),
+            where, "classes of the network", size.classes, "0 for rows without labels");
     require(size.hidden >= 1, where, "hidden", size.hidden, "at least 1");
     require(size.layers >= 0, where, "layers", size.layers, "at least 0");
     require(o.batch >= 2, where, "batch", o.batch, "at least 2");
@@ -151,6 +154,7 @@ class trainer {
       if (learning) h.gradient.assign(layout_.count(), 0.0f);
       if (rows == 0) return;
       h.rows.resize(task.features(), static_cast<index>(rows));
+      h.rows.labels.clear();
       for (std::size_t j = 0; j < rows; ++j) {
         std::size_t const i = 2 * j + static_cast<std::size_t>(which);
         row_random random(seed, step, static_cast<std::uint32_t>(i));
@@ -158,6 +162,7 @@ class trainer {
         int const k = 1 + std::min(task.steps() - 1, static_cast<int>(place * task.steps()));
         auto const c = static_cast<index>(j);
         h.rows.time.col(c) = times_.col(k - 1);
+        if (!task.labels().empty()) h.rows.labels.push_back(task.labels()[row]);
         task.noise(row, k, random, h.rows.x.col(c).data(), h.rows.target.col(c).data());
       }
       auto& network = h.network.front();

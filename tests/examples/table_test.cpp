@@ -316,6 +316,42 @@ TEST_CASE("tables of numbers alone, of categories alone, and with missing cells"
   CHECK_FALSE(std::filesystem::exists(folder / "never"));
 }
 
+TEST_CASE("a label is told to the network, drawn as often as it was, and stands where it stood") {
+  temporary_folder const folder;
+  auto const t = small_table(1500, 5);
+  example::train_wishes w;
+  w.label = "a";
+  w.hidden = 32;
+  w.layers = 1;
+  w.steps = 400;
+  w.bits = 6;
+  w.optimiser.batch = 128;
+  for (engine const kind : {engine::tabddpm, engine::binary}) {
+    CAPTURE(example::name_of(kind));
+    w.kind = kind;
+    example::train_table(t, w, false, folder / "m", exec::threads{1}, quiet);
+    auto const m = example::model_file(folder / "m").model();
+    CHECK(m.size.classes == 2);
+    auto const s = example::sample_table(m, 2000, 40, 3, exec::threads{2});
+    CHECK(s.table.schema() == t.schema());
+    double yes = 0.0, right = 0.0;
+    for (std::size_t i = 0; i < 2000; ++i) {
+      bool const is = s.table.at("a").labels[i] == "yes";
+      yes += is ? 1.0 : 0.0;
+      right += (s.table.at("x").numbers[i] > 3.5) == is ? 1.0 : 0.0;
+    }
+    CHECK(std::fabs(yes / 2000.0 - 0.3) < 0.07);  // 0.3 +- 0.014 of both tables, 3.5 deviations
+    CHECK(right / 2000.0 > 0.9);                  // chance: 0.58
+  }
+  w.label = "x";
+  CHECK_THROWS_WITH_AS(example::train_table(t, w, false, folder / "n", exec::threads{1}, quiet),
+                       Contains("must be category"), error);
+  w.label = "z";
+  CHECK_THROWS_WITH_AS(example::train_table(t, w, false, folder / "n", exec::threads{1}, quiet),
+                       Contains("no such column"), error);
+  CHECK(files_in(folder.path()) == 1);
+}
+
 TEST_CASE("errors leave no file and change none") {
   temporary_folder const folder;
   example::train_wishes w;
