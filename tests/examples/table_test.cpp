@@ -277,12 +277,56 @@ TEST_CASE("trainer: the law of a small table is learnt, by both engines") {
     CHECK(1.0 - example::quality::mean(q.shapes) < 0.06);
     CHECK(1.0 - example::quality::mean(q.trends) < 0.09);
     for (auto const& u : q.uses) CHECK(u.synthetic > 0.97 * u.real);
-    // Blocks are parts of one stream: the first rows do not depend on how many are asked for.
+    // Blocks are parts of one stream: the first rows do not depend on how many are asked for, and
+    // no block repeats another.
     auto const few = example::sample_table(m, 5, 50, 4, exec::threads{1});
+    auto const more = example::sample_table(m, 4200, 3, 4, exec::threads{2});
+    int repeated = 0;
     for (std::size_t i = 0; i < 5; ++i) {
       CHECK(few.table.at("a").labels[i] == s.table.at("a").labels[i]);
     }
+    for (std::size_t i = 0; i < 100; ++i) {
+      auto const& x = more.table.at("x").numbers;
+      repeated += x[i] == x[i + 4096] ? 1 : 0;
+    }
+    CHECK(repeated < 60);
   }
+}
+
+TEST_CASE("from a CSV file to another: dates, quotes and missing cells") {
+  temporary_folder const folder;
+  std::string text = "day,\"name, full\",n\n";
+  for (int i = 0; i < 120; ++i) {
+    text += "2024-0" + std::to_string(1 + i % 9) + "-1" + std::to_string(i % 10) + ",";
+    text += i % 7 == 0 ? "," : i % 2 == 0 ? "\"a, \"\"b\"\"\"," : "c,";
+    text += (i % 11 == 0 ? "" : std::to_string(i % 13)) + "\n";
+  }
+  auto const in = table::read_csv_file(written(folder / "in.csv", text));
+  CHECK(in.table.at("day").type.kind == table::column_kind::date);
+  example::train_wishes w;
+  w.hidden = 8;
+  w.layers = 1;
+  w.steps = 20;
+  w.optimiser.batch = 16;
+  example::train_table(in.table, w, false, folder / "m", exec::threads{1}, quiet);
+  auto const m = example::model_file(folder / "m").model();
+  auto const s = example::sample_table(m, 30, 20, 1, exec::threads{1});
+  table::write_csv_file(folder / "out.csv", s.table);
+  auto const out =
+      table::read_csv_file(folder / "out.csv", {.types = in.table.schema(), .exact = true});
+  CHECK(out.table.rows() == 30);
+  std::size_t missing = 0;
+  for (std::size_t i = 0; i < 30; ++i) {
+    auto const& label = out.table.at("name, full").labels[i];
+    bool const known = !label || *label == "a, \"b\"" || *label == "c";
+    CHECK(known);
+    double const n = out.table.at("n").numbers[i];
+    missing += std::isnan(n) ? 1 : 0;
+    bool const in_range = std::isnan(n) || (n >= 0.0 && n <= 12.0 && n == std::floor(n));
+    CHECK(in_range);
+  }
+  CHECK(missing < 30);
+  CHECK(files_in(folder.path()) == 3);
 }
 
 TEST_CASE("tables of numbers alone, of categories alone, and with missing cells") {
@@ -318,7 +362,8 @@ TEST_CASE("tables of numbers alone, of categories alone, and with missing cells"
 
 TEST_CASE("a label is told to the network, drawn as often as it was, and stands where it stood") {
   temporary_folder const folder;
-  auto const t = small_table(1500, 5);
+  auto const whole = small_table(1500, 5);
+  table::typed_table const t({whole.at("x"), whole.at("a")});
   example::train_wishes w;
   w.label = "a";
   w.hidden = 32;
