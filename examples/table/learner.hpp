@@ -207,7 +207,10 @@ inline std::vector<utility> utility_of(table::typed_table const& real,
       bool positive = true;
       for (auto const* t : {&real, &synthetic, &test}) {
         for (double const v : t->at(column.type).numbers) {
-          if (std::isnan(v)) return {};  // nothing to score against
+          if (std::isnan(v)) {
+            diffx::detail::fail("column '" + std::string(target) +
+                                "' has missing cells and cannot be told from the others");
+          }
           positive = positive && v > 0.0;
         }
       }

@@ -359,6 +359,9 @@ TEST_CASE("tables of numbers alone, of categories alone, and with missing cells"
     CHECK(s.table.rows() == 40);
     CHECK(s.table.schema() == of.schema());
     CHECK(example::compare(of, s.table, "").shapes.size() >= columns.size());
+    if (columns.size() == 2 && columns[0].type.name == "x") {
+      CHECK_THROWS_WITH_AS(example::compare(of, s.table, "x"), Contains("missing cells"), error);
+    }
   }
   w.kind = engine::binary;
   CHECK_THROWS_WITH_AS(example::train_table(table::typed_table({table::numeric_column("x", x)}), w,
