@@ -135,7 +135,7 @@ inline clustering k_means(batch_view<double const> x, cluster_options const& o,
 /// label is its most probable component, of equal ones the first.
 ///
 /// Source    the clustering of Pang et al. 2024 (ClavaDDPM), arXiv:2405.17724.
-/// Time      rows x clusters x width in each iteration.
+/// Time      rows x clusters x width in each iteration; memory of rows x clusters numbers.
 /// Errors    as of k_means.
 inline clustering diagonal_gmm(batch_view<double const> x, cluster_options const& o,
                                draws const& random) {
