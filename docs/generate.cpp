@@ -67,6 +67,7 @@ std::string catalogue() {
   out << "\n";
   simple("Processes of classes", registry::class_processes{});
   simple("Processes of classes by matrices", registry::matrix_processes{});
+  simple("Processes of tables' columns of classes", registry::column_processes{});
   simple("Processes of packed bits", registry::bit_processes{});
   simple("Schedules of classes", registry::class_schedules{});
   simple("Prediction types of classes", registry::class_predictions{});
@@ -90,7 +91,10 @@ std::string catalogue() {
   });
   out << "\n";
   simple("Searches", registry::searches{});
+  simple("Searches over sets, with loops of their own", registry::set_searches{});
+  simple("Scores of anomaly", registry::anomaly_scores{});
   simple("Codecs of tables", registry::codecs{});
+  simple("Databases", registry::databases{});
   return out.str();
 }
 
@@ -177,6 +181,7 @@ std::string papers() {
   collect(registry::predictions{});
   collect(registry::class_processes{});
   collect(registry::matrix_processes{});
+  collect(registry::column_processes{});
   collect(registry::bit_processes{});
   collect(registry::class_schedules{});
   collect(registry::class_predictions{});
@@ -194,7 +199,10 @@ std::string papers() {
   collect(registry::class_guidances{});
   collect(registry::caches{});
   collect(registry::searches{});
+  collect(registry::set_searches{});
+  collect(registry::anomaly_scores{});
   collect(registry::codecs{});
+  collect(registry::databases{});
   std::ostringstream out;
   out << "# Papers\n\n"
       << generated

@@ -3,15 +3,22 @@
 // Every header that needs nothing but a C++20 compiler, for examples and first steps. The library
 // never includes it: name the headers that you use, and compile less.
 
+#include <diffx/analysis/anomaly.hpp>
+#include <diffx/analysis/auroc.hpp>
 #include <diffx/analysis/chain_law.hpp>
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/analysis/coding.hpp>
 #include <diffx/analysis/float_race.hpp>
 #include <diffx/analysis/importance_weights.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
+#include <diffx/analysis/nearest_rows.hpp>
 #include <diffx/analysis/rans.hpp>
+#include <diffx/analysis/reconstruction.hpp>
+#include <diffx/analysis/relational_quality.hpp>
+#include <diffx/analysis/running_moments.hpp>
 #include <diffx/analysis/sphere_radial.hpp>
 #include <diffx/analysis/table_quality.hpp>
+#include <diffx/analysis/time_posterior.hpp>
 #include <diffx/analysis/trace.hpp>
 #include <diffx/analysis/uniform_nelbo.hpp>
 #include <diffx/cache/every_n.hpp>
@@ -54,7 +61,23 @@
 #include <diffx/denoiser/residual_energy.hpp>
 #include <diffx/denoiser/shifted.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
+#include <diffx/domain/relational/assemble.hpp>
+#include <diffx/domain/relational/block_structure.hpp>
+#include <diffx/domain/relational/clusters.hpp>
+#include <diffx/domain/relational/csv_database.hpp>
+#include <diffx/domain/relational/database.hpp>
+#include <diffx/domain/relational/dealing.hpp>
+#include <diffx/domain/relational/draws.hpp>
+#include <diffx/domain/relational/features.hpp>
+#include <diffx/domain/relational/generate.hpp>
+#include <diffx/domain/relational/group_labels.hpp>
+#include <diffx/domain/relational/group_sizes.hpp>
+#include <diffx/domain/relational/joint_sweep.hpp>
+#include <diffx/domain/relational/match.hpp>
+#include <diffx/domain/relational/points.hpp>
+#include <diffx/domain/relational/schema.hpp>
 #include <diffx/domain/table/bits.hpp>
+#include <diffx/domain/table/class_labels.hpp>
 #include <diffx/domain/table/csv.hpp>
 #include <diffx/domain/table/csv_table.hpp>
 #include <diffx/domain/table/dates.hpp>
@@ -71,6 +94,7 @@
 #include <diffx/domain/table/standard.hpp>
 #include <diffx/domain/table/table_codec.hpp>
 #include <diffx/domain/table/typed_table.hpp>
+#include <diffx/domain/table/valid_rows.hpp>
 #include <diffx/domain/text/attention_mask.hpp>
 #include <diffx/domain/text/base_n.hpp>
 #include <diffx/domain/text/edit.hpp>
@@ -113,6 +137,7 @@
 #include <diffx/prediction/flow.hpp>
 #include <diffx/prediction/interpolant.hpp>
 #include <diffx/prediction/normalised.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/prediction/score.hpp>
 #include <diffx/prediction/trig_flow.hpp>
 #include <diffx/prediction/v.hpp>
@@ -120,6 +145,7 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/columns.hpp>
 #include <diffx/process/discretised_gaussian.hpp>
 #include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
@@ -158,6 +184,7 @@
 #include <diffx/recipe/sedd.hpp>
 #include <diffx/recipe/seed_diffusion.hpp>
 #include <diffx/recipe/sfdlm.hpp>
+#include <diffx/recipe/tabddpm.hpp>
 #include <diffx/recipe/trado.hpp>
 #include <diffx/recipe/udlm.hpp>
 #include <diffx/registry.hpp>
@@ -174,9 +201,11 @@
 #include <diffx/run.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/alpha_bar_table.hpp>
+#include <diffx/schedule/bounded_mask_power.hpp>
 #include <diffx/schedule/bridge_cosine.hpp>
 #include <diffx/schedule/bridge_geometric.hpp>
 #include <diffx/schedule/bridge_linear.hpp>
+#include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/class_rates.hpp>
 #include <diffx/schedule/cosine.hpp>
 #include <diffx/schedule/cosine_dsno.hpp>
@@ -187,6 +216,7 @@
 #include <diffx/schedule/jascha.hpp>
 #include <diffx/schedule/jsd.hpp>
 #include <diffx/schedule/laplace.hpp>
+#include <diffx/schedule/learned_exponent.hpp>
 #include <diffx/schedule/linear.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -199,6 +229,7 @@
 #include <diffx/schedule/quadratic.hpp>
 #include <diffx/schedule/scaled_linear.hpp>
 #include <diffx/schedule/scaled_mask_cosine.hpp>
+#include <diffx/schedule/sigma_power.hpp>
 #include <diffx/schedule/sigmoid.hpp>
 #include <diffx/schedule/snr_shift.hpp>
 #include <diffx/schedule/ve_geometric.hpp>
@@ -208,6 +239,7 @@
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/candidates.hpp>
 #include <diffx/search/edit_beam.hpp>
+#include <diffx/search/group_select.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>

@@ -3,6 +3,8 @@
 // Every policy of the library, as type lists. The catalogue, the compatibility matrix, the tests of
 // all policies and the command lines of the examples walk these lists.
 
+#include <diffx/analysis/anomaly.hpp>
+#include <diffx/analysis/reconstruction.hpp>
 #include <diffx/cache/every_n.hpp>
 #include <diffx/cache/kv.hpp>
 #include <diffx/cache/none.hpp>
@@ -10,6 +12,9 @@
 #include <diffx/cache/unchanged.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
+#include <diffx/domain/relational/block_structure.hpp>
+#include <diffx/domain/relational/group_sizes.hpp>
+#include <diffx/domain/relational/joint_sweep.hpp>
 #include <diffx/domain/table/fixed_binary.hpp>
 #include <diffx/domain/table/min_max.hpp>
 #include <diffx/domain/table/one_hot.hpp>
@@ -38,6 +43,7 @@
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
+#include <diffx/process/columns.hpp>
 #include <diffx/process/discretised_gaussian.hpp>
 #include <diffx/process/edit.hpp>
 #include <diffx/process/edm.hpp>
@@ -54,6 +60,8 @@
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
 #include <diffx/process/xor_packed.hpp>
+#include <diffx/schedule/bounded_mask_power.hpp>
+#include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/geometric_noise.hpp>
 #include <diffx/schedule/linear_noise.hpp>
 #include <diffx/schedule/log_linear.hpp>
@@ -66,6 +74,7 @@
 #include <diffx/schedule/scaled_mask_cosine.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/edit_beam.hpp>
+#include <diffx/search/group_select.hpp>
 #include <diffx/search/none.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
@@ -169,13 +178,14 @@ using class_processes = type_list<process::absorbing<>, process::uniform<>, proc
                                   process::xor_bernoulli>;
 using matrix_processes =
     type_list<process::discretised_gaussian, process::mask_and_replace, process::rate_matrix<>>;
+using column_processes = type_list<process::columns<process::uniform<>>>;
 /// The same for packed bits; solvers of classes that take bits take them.
 using bit_processes = type_list<process::xor_packed>;
 using class_schedules =
-    type_list<schedule::log_linear, schedule::mask_cosine, schedule::scaled_mask_cosine,
-              schedule::mask_cosine_squared, schedule::mask_sine, schedule::mask_power,
-              schedule::mask_log, schedule::polynomial, schedule::linear_noise,
-              schedule::geometric_noise>;
+    type_list<schedule::class_alpha_bar, schedule::log_linear, schedule::mask_cosine,
+              schedule::scaled_mask_cosine, schedule::mask_cosine_squared, schedule::mask_sine,
+              schedule::mask_power, schedule::bounded_mask_power, schedule::mask_log,
+              schedule::polynomial, schedule::linear_noise, schedule::geometric_noise>;
 using class_predictions =
     type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
 using class_solvers =
@@ -208,6 +218,10 @@ using codecs =
               domain::table::round_to_observed, domain::table::ordinal, domain::table::one_hot,
               domain::table::table_codec, domain::table::fixed_binary>;
 
+/// Of databases of several tables.
+using databases = type_list<domain::relational::group_sizes, domain::relational::block_structure,
+                            domain::relational::joint_sweep<>>;
+
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,
               guidance::clip_x0<guidance::none>, guidance::dynamic_threshold<guidance::none>>;
@@ -217,6 +231,14 @@ using class_guidances = type_list<guidance::d_cfg<>, guidance::d_cbg<>>;
 using caches = type_list<cache::none, cache::every_n<2>, cache::linear<2>, cache::taylor<2, 2>>;
 
 using searches = type_list<search::none, search::best_of_n, search::zero_order>;
+
+/// A search over sets of starts, with a loop of its own.
+using set_searches = type_list<search::group_select<>>;
+
+/// Scores of rows that make a class of their own (dte_categorical is a function).
+using anomaly_scores =
+    type_list<analysis::anomaly::dte_non_parametric<double>, analysis::anomaly::dte_inverse_gamma,
+              analysis::anomaly::reconstruction>;
 
 }  // namespace registry
 }  // namespace diffx

@@ -120,7 +120,10 @@ struct non_finite_op {
 /// started with; they must outlive it.
 template <class Sampler, class Exec, class Denoiser, class Noise, class... Ts>
 class run {
+ public:
   static constexpr std::size_t blocks = sizeof...(Ts);
+
+ private:
   using process_type = typename Sampler::process_type;
   using solver_type = typename Sampler::solver_type;
   using guidance_type = typename Sampler::guidance_type;
@@ -165,7 +168,11 @@ class run {
   bool done() const noexcept { return step_ >= end_; }
   int step() const noexcept { return step_; }
   int stage_index() const noexcept { return stage_; }
-  timetable const& grid() const noexcept { return *grid_; }
+  /// Of a block: all have the same times, and each its own levels there.
+  template <std::size_t B = 0>
+  timetable const& grid() const noexcept {
+    return grid_of<B>();
+  }
 
   progress status() const noexcept { return {step_, end_, evaluations_, nfe_, (*grid_)[step_]}; }
 
@@ -333,7 +340,10 @@ class run {
 
   // What a dynamic solver drives: see concepts/solver.hpp.
   Exec const& exec() const noexcept { return *exec_; }
-  auto& block() noexcept { return std::get<0>(blocks_); }
+  template <std::size_t B = 0>
+  auto& block() noexcept {
+    return std::get<B>(blocks_);
+  }
   process_type const& process() const noexcept { return sampler_->process; }
   diffx::step current_step() const noexcept { return grid_->step(step_); }
   int first_step() const noexcept { return first_; }
@@ -464,11 +474,10 @@ class run {
     auto& out = std::get<B>(plans_);
     out = {};
     std::vector<int> offsets{0};
+    auto const plan = detail::planner_of(solver, process, grid_of<B>());
     for (int i = first_; i < end_; ++i) {
       int const from = i >= history_from_ ? history_from_ : i;
-      solver.plan(plan_context<std::remove_cvref_t<decltype(process)>>{process, grid_of<B>(), i,
-                                                                       from, end_ - 1},
-                  out);
+      plan(i, from, end_ - 1, out);
       auto const before = static_cast<std::size_t>(offsets.back());
       detail::check_stages(std::span(std::as_const(out).stages()).subspan(before), grid_->step(i),
                            detail::facts_of<std::remove_cvref_t<decltype(solver)>>);

@@ -75,6 +75,28 @@ TEST_CASE("closest_records: both distances, and the ratio") {
   CHECK(analysis::closest_records(d, d)[0].ratio() == 1.0);
 }
 
+TEST_CASE("closest_records: given ranges make two tables comparable") {
+  numbers const wide{0, 100}, narrow{0, 1}, made{2};
+  analysis::mixed_rows const w{2, 1, 0, wide.data(), nullptr};
+  analysis::mixed_rows const n{2, 1, 0, narrow.data(), nullptr};
+  analysis::mixed_rows const m{1, 1, 0, made.data(), nullptr};
+  CHECK(analysis::ranges_of(w) == numbers{100});
+  // By its own range the narrow table seems farther away, though its row 1 is the nearest.
+  CHECK(analysis::closest_records(w, m)[0].first == Approx(0.02));
+  CHECK(analysis::closest_records(n, m)[0].first == Approx(1.0));
+  auto const kind = analysis::record_distance::l1;
+  CHECK(analysis::closest_records(w, m, kind, {100})[0].first == Approx(0.02));
+  CHECK(analysis::closest_records(n, m, kind, {100})[0].first == Approx(0.01));
+  CHECK(analysis::closest_records(n, m, kind, {0})[0].first == Approx(1.0));
+  CHECK_THROWS_WITH_AS(analysis::closest_records(n, m, kind, {1, 2}), Contains("ranges.size() = 2"),
+                       error);
+  CHECK_THROWS_WITH_AS(analysis::closest_records(n, m, kind, {-1}), Contains("a range = -1"),
+                       error);
+  numbers const none{0, NAN};
+  analysis::mixed_rows const bad{2, 1, 0, none.data(), nullptr};
+  CHECK_THROWS_AS(analysis::closest_records(bad, m, kind, {1}), error);
+}
+
 TEST_CASE("closer_to_training: a half for fresh data, ties count a half") {
   using c = analysis::closest;
   std::vector<c> const a{{1, 2}, {1, 2}, {3, 4}}, b{{2, 2}, {1, 2}, {1, 4}};

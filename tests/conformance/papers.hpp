@@ -33,5 +33,9 @@ bool edlm(json const& entry, report& r);
 bool table_canon_entry(json const& entry, report& r);
 bool binary_diffusion_entry(json const& entry, report& r);
 bool tabddpm_entry(json const& entry, report& r);
+bool dte_entry(json const& entry, report& r);
+bool reldiff_entry(json const& entry, report& r);
+bool d3hr_entry(json const& entry, report& r);
+bool clavaddpm_entry(json const& entry, report& r);
 
 }  // namespace conformance

@@ -1,4 +1,4 @@
-// expected-error: act on the reverse kernels of classes, which this process has not
+// expected-error: act on the reverse kernels of classes
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/d_cfg.hpp>
 #include <diffx/process/vp.hpp>

@@ -10,6 +10,7 @@
 #include <diffx/schedule/jsd.hpp>
 #include <diffx/schedule/linear.hpp>
 #include <diffx/schedule/scaled_linear.hpp>
+#include <diffx/schedule/sigma_power.hpp>
 #include <diffx/schedule/vp_cosine.hpp>
 #include <diffx/schedule/zero_terminal_snr.hpp>
 
@@ -48,6 +49,7 @@ void for_each_process(F f) {
   f(process::sub_vp<>{}, "sub_vp");
   f(process::ve{}, "ve");
   f(process::edm{}, "edm");
+  f(process::edm_of<schedule::sigma_power>{}, "edm, power of time");
   f(process::rectified_flow{}, "rectified flow");
   f(process::stochastic_interpolant<process::linear_path>{}, "linear path");
   f(process::stochastic_interpolant<process::trigonometric_path>{}, "trigonometric path");
@@ -137,6 +139,7 @@ TEST_CASE("closed forms of the continuous processes") {
   CHECK(ve.at(1.0).sigma == 50.0);
   CHECK(ve.at_lambda(-std::log(0.01)).t > 0.0);
   process::edm const edm;
+  CHECK(message_of([&] { edm.at_lambda(-5.0); }).find(", inf]") != std::string::npos);
   CHECK(edm.at(0.25).sigma == 20.0);
   CHECK(edm.at(0.25).timestep == doctest::Approx(0.25 * std::log(20.0)));
   process::rectified_flow const flow;
@@ -195,6 +198,10 @@ TEST_CASE("bad schedules are refused by the process that owns them") {
                process::edm({1.0, 0.5});
              }),
              "diffx::schedule::edm", "sigma_max", "0.5", "finite and above sigma_min"));
+  CHECK(says(message_of([] {
+               process::edm_of<schedule::sigma_power>({1.0, 2.0, 0.0});
+             }),
+             "diffx::schedule::sigma_power", "rho", "0", "positive and finite"));
   CHECK(says(message_of([] {
                process::vp<schedule::vp_cosine>({0.008, 1.0});
              }),

@@ -10,6 +10,7 @@
 #include <limits>
 #include <numbers>
 #include <string>
+#include <type_traits>
 
 namespace {
 
@@ -27,7 +28,10 @@ template <class Schedule>
 void check_schedule(Schedule const& s, double first = 1e-3) {
   s.check();
   CAPTURE(std::string(Schedule::name));
-  for (double const t : {first, 0.05, 0.25, 0.5, 0.75, 0.95}) {
+  // A table of 1000 steps has no slope where two of its lines meet.
+  double const aside = std::is_same_v<Schedule, schedule::class_alpha_bar> ? 3.3e-4 : 0.0;
+  for (double const knot : {first, 0.05, 0.25, 0.5, 0.75, 0.95}) {
+    double const t = knot + aside;
     CAPTURE(t);
     double const moved = s.moved(t), kept = schedule::kept_at(s, t);
     CHECK(moved + kept == doctest::Approx(1.0).epsilon(1e-15));
@@ -64,6 +68,9 @@ TEST_CASE("schedules of classes: inverse, slope, rates, and the data at t = 0") 
   check_schedule(schedule::mask_sine{});
   check_schedule(schedule::mask_power{2.0});
   check_schedule(schedule::mask_power{0.5, 1e-3});
+  check_schedule(schedule::bounded_mask_power{});
+  check_schedule(schedule::bounded_mask_power{0.5, 0.1, 0.2});
+  check_schedule(schedule::bounded_mask_power{3.0, 0.0, 0.0});
   check_schedule(schedule::mask_log{});
   for (double const power : {0.5, 1.0, 3.0}) check_schedule(schedule::polynomial{power});
   check_schedule(schedule::linear_noise{});
@@ -81,12 +88,41 @@ TEST_CASE("schedules of classes: their formulas") {
   CHECK(schedule::mask_log{}.moved(t) == doctest::Approx(std::log2(1.3)).epsilon(1e-14));
   CHECK(schedule::mask_power{2.0, 0.2}.moved(t) == 0.2);
   CHECK(schedule::mask_power{2.0, 0.2}.moved(0.0) == 0.0);
+  schedule::bounded_mask_power const b{2.0, 0.1, 0.2};
+  CHECK(b.moved(t) == doctest::Approx(0.1 + 0.7 * 0.09).epsilon(1e-14));
+  CHECK(b.kept(1.0) == 0.2);
+  CHECK(b.moved(1e-300) == doctest::Approx(0.1).epsilon(1e-15));  // the limit from above
+  CHECK(b.time(0.1) == doctest::Approx(0.0));
+  CHECK(b.time(0.1) > 0.0);
+  CHECK(b.time(0.05) < 0.0);  // no level is there
   CHECK(schedule::linear_noise{1.0, 3.0}.total(t) == doctest::Approx(1.6).epsilon(1e-15));
   schedule::geometric_noise const g{1e-4, 20.0};
   CHECK(g.total(t) == doctest::Approx(std::pow(1e-4, 0.7) * std::pow(20.0, 0.3)).epsilon(1e-14));
   CHECK(g.total(0.0) == doctest::Approx(1e-4).epsilon(1e-14));  // the limit from above
   CHECK(g.kept(0.0) == 1.0);                                    // the data
   CHECK(g.moved(1e-300) == doctest::Approx(1e-4).epsilon(1e-4));
+}
+
+TEST_CASE("classes on a chain of steps keep what its table says, and lose the rest at its end") {
+  auto const table = schedule::cosine(50);
+  schedule::class_alpha_bar const s{table};
+  process::absorbing<schedule::class_alpha_bar> const p(3, 3, s);
+  for (int i = 0; i < 50; ++i) {
+    double const t = (i + 1) / 50.0;
+    CHECK(p.at(t).alpha == doctest::Approx(table.alpha_bar(i)).epsilon(1e-15));
+    CHECK(p.at(t).sigma == doctest::Approx(table.one_minus_alpha_bar(i)).epsilon(1e-15));
+    CHECK(p.at_lambda(p.at(t).lambda).t == doctest::Approx(t).epsilon(1e-12));
+  }
+  // Half of a step is the square root of its factor; of the last one onto 0, half of what is left.
+  CHECK(s.kept(0.01) == doctest::Approx(std::sqrt(table.alpha_bar(0))).epsilon(1e-14));
+  CHECK(s.kept(0.03) ==
+        doctest::Approx(std::sqrt(table.alpha_bar(0) * table.alpha_bar(1))).epsilon(1e-14));
+  schedule::class_alpha_bar const ends{schedule::alpha_bar_table::from_betas({0.2, 0.5, 1.0})};
+  CHECK(ends.kept(1.0) == 0.0);
+  CHECK(ends.kept(5.0 / 6.0) == doctest::Approx(0.2).epsilon(1e-14));
+  CHECK(ends.slope(0.9) == doctest::Approx(1.2).epsilon(1e-14));
+  CHECK(ends.time_of_total(-std::log(0.2)) == doctest::Approx(5.0 / 6.0).epsilon(1e-14));
+  CHECK(ends.time_of_total(HUGE_VAL) == 1.0);
 }
 
 TEST_CASE("total noise keeps its digits where 1 - alpha is all but 1") {
@@ -109,6 +145,9 @@ TEST_CASE("schedules of classes refuse what is none") {
   CHECK_THROWS_AS((schedule::mask_cosine_squared{1.0}.check()), diffx::error);
   CHECK_THROWS_AS((schedule::scaled_mask_cosine{-0.1}.check()), diffx::error);
   CHECK_THROWS_AS((schedule::mask_power{1.0, 1.0}.check()), diffx::error);
+  CHECK_THROWS_AS((schedule::bounded_mask_power{0.0}.check()), diffx::error);
+  CHECK_THROWS_AS((schedule::bounded_mask_power{1.0, -0.1}.check()), diffx::error);
+  CHECK_THROWS_AS((schedule::bounded_mask_power{1.0, 0.5, 0.5}.check()), diffx::error);
 }
 
 TEST_CASE("every listed schedule of classes is one") {

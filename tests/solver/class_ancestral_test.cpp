@@ -7,6 +7,7 @@
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/prediction/eps.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/marginal.hpp>
@@ -514,11 +515,7 @@ TEST_CASE("ancestral: a row that is no distribution is reported with step, sampl
 
 /// Logits for one block, numbers for the other.
 struct two_blocks {
-  struct both {
-    using kind = prediction_tag;
-    std::tuple<prediction::x0_posterior<double>, prediction::eps> parts{};
-  };
-  both prediction{};
+  prediction::product<prediction::x0_posterior<double>, prediction::eps> prediction{};
   template <class Exec, class X, class Out>
   void operator()(Exec const&, X const& x, query const& q, Out const& out) const {
     auto const& classes = std::get<0>(out);

@@ -161,7 +161,8 @@ void check_states(Process const& p, Solver const& solver, std::string const& ran
     CHECK(message(code, start::prior, false).empty());  // it is overwritten
   }
   if (p.limit().mask >= 0) {
-    CHECK(contains(message(p.limit().mask, start::prior, true), "options.fixed keeps the mask"));
+    CHECK(contains(message(p.limit().mask, start::prior, true),
+                   "(options.fixed, solver::repaint) is the mask"));
   }
 }
 

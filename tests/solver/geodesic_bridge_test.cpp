@@ -7,6 +7,7 @@
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/noise/injected.hpp>
 #include <diffx/noise/zero.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/product.hpp>
 #include <diffx/process/sphere_bridge.hpp>
@@ -395,11 +396,8 @@ TEST_CASE("block on spheres: guidance mixes log-probabilities") {
 TEST_CASE("block on spheres: beside a block of classes, on one clock") {
   process::product const p{std::tuple{process::sphere_bridge<>(3), process::uniform<>(3)}};
   sampler const s{p, solver::product{std::tuple{solver::geodesic_bridge{}, solver::ancestral{}}}};
-  struct both {
-    std::tuple<prediction::x0_posterior<>, prediction::x0_posterior<>> parts;
-  };
   struct network {
-    both prediction{};
+    prediction::product<prediction::x0_posterior<>, prediction::x0_posterior<>> prediction{};
     void operator()(exec::host const&,
                     std::tuple<batch_view<float const>, batch_view<std::int32_t const>> const&,
                     query const&, std::tuple<batch_view<float>, batch_view<float>> out) const {

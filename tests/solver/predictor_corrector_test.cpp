@@ -3,6 +3,7 @@
 
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/marginal.hpp>
@@ -582,11 +583,8 @@ TEST_CASE("predictor and corrector: the corrector sees the guided logits") {
 
 /// Equal logits for everything, in two blocks.
 struct two_flat_blocks {
-  struct both {
-    using kind = prediction_tag;
-    std::tuple<prediction::x0_posterior<double>, prediction::x0_posterior<double>> parts{};
-  };
-  both prediction{};
+  prediction::product<prediction::x0_posterior<double>, prediction::x0_posterior<double>>
+      prediction{};
   template <class Exec, class X, class Out>
   void operator()(Exec const&, X const&, query const&, Out const& out) const {
     auto const clear = [](auto const& rows) { std::fill_n(rows.data, rows.size(), 0.0); };

@@ -88,6 +88,9 @@ TEST_CASE("repaint: going back brings the free part closer to the known one") {
 TEST_CASE("repaint: bad arguments") {
   CHECK_THROWS_AS(inpaint({.jump_length = 0}, 4, 1, 7), diffx::error);
   CHECK_THROWS_AS(inpaint({.samples = 0}, 4, 1, 7), diffx::error);
+  // Three levels of a jump: found before the first step.
+  CHECK_THROWS_AS(inpaint({.jump_length = 1, .samples = 1367}, 4, 1, 7), diffx::error);
+  CHECK(inpaint({.jump_length = 1, .samples = 1365}, 4, 1, 7).evaluations == 4 + 3 * 1364);
 }
 
 }  // namespace

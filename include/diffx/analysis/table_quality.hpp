@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// How like a real table a synthetic one is: the shape of single columns, the trend of pairs, and
@@ -208,14 +209,37 @@ struct closest {
   double ratio() const noexcept { return second > 0.0 ? first / second : 1.0; }
 };
 
-/// Distance to the closest record (DCR) of every synthetic row. Ranges are those of the numeric
-/// columns of the real rows; a constant one counts in its own units.
+/// Ranges of the numeric columns, max - min.
+///
+/// Errors    no rows, a number that is not finite: throws diffx::error.
+inline std::vector<double> ranges_of(mixed_rows const& real) {
+  constexpr auto where = "diffx::analysis::ranges_of";
+  detail::require(real.rows >= 1, where, "real.rows", static_cast<long long>(real.rows),
+                  "at least 1");
+  std::vector<double> out;
+  for (std::int64_t j = 0; j < real.width; ++j) {
+    double least = INFINITY, most = -INFINITY;
+    for (std::int64_t i = 0; i < real.rows; ++i) {
+      double const x = real.numbers[i * real.width + j];
+      detail::require(std::isfinite(x), where, "a real number", x, "finite");
+      least = std::min(least, x);
+      most = std::max(most, x);
+    }
+    out.push_back(most - least);
+  }
+  return out;
+}
+
+/// Distance to the closest record (DCR) of every synthetic row. Without `ranges` they are those of
+/// these real rows; distances to two tables, such as training and held-out rows, compare only under
+/// the same ones. A constant column counts in its own units.
 ///
 /// Time      rows of the one times rows of the other.
-/// Errors    fewer than 2 real rows, tables of different columns, no finite numbers: throws
-///           diffx::error.
+/// Errors    fewer than 2 real rows, tables of different columns, no finite numbers, other than one
+///           range a numeric column, or a negative one: throws diffx::error.
 inline std::vector<closest> closest_records(mixed_rows const& real, mixed_rows const& synthetic,
-                                            record_distance kind = record_distance::l1) {
+                                            record_distance kind = record_distance::l1,
+                                            std::vector<double> ranges = {}) {
   constexpr auto where = "diffx::analysis::closest_records";
   detail::require(real.rows >= 2, where, "real.rows", static_cast<long long>(real.rows),
                   "at least 2");
@@ -225,16 +249,14 @@ inline std::vector<closest> closest_records(mixed_rows const& real, mixed_rows c
                   static_cast<long long>(synthetic.width), "that of the real rows");
   detail::require(synthetic.columns == real.columns, where, "synthetic.columns",
                   static_cast<long long>(synthetic.columns), "those of the real rows");
+  auto own = ranges_of(real);
+  if (ranges.empty()) ranges = std::move(own);
+  detail::require(ranges.size() == static_cast<std::size_t>(real.width), where, "ranges.size()",
+                  static_cast<long long>(ranges.size()), "one a numeric column");
   std::vector<double> scale;
-  for (std::int64_t j = 0; j < real.width; ++j) {
-    double least = INFINITY, most = -INFINITY;
-    for (std::int64_t i = 0; i < real.rows; ++i) {
-      double const x = real.numbers[i * real.width + j];
-      detail::require(std::isfinite(x), where, "a real number", x, "finite");
-      least = std::min(least, x);
-      most = std::max(most, x);
-    }
-    scale.push_back(most > least ? 1.0 / (most - least) : 1.0);
+  for (double const r : ranges) {
+    detail::require(r >= 0.0 && std::isfinite(r), where, "a range", r, "at least 0 and finite");
+    scale.push_back(r > 0.0 ? 1.0 / r : 1.0);
   }
   std::vector<closest> out;
   for (std::int64_t i = 0; i < synthetic.rows; ++i) {

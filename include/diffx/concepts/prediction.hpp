@@ -1,5 +1,6 @@
 #pragma once
 
+#include <diffx/detail/parts.hpp>
 #include <diffx/step.hpp>
 
 #include <concepts>
@@ -59,6 +60,6 @@ requires requires { P::is_score; }
 inline constexpr bool scores_classes<P> = P::is_score;
 
 template <class P>
-concept any_prediction = prediction_policy<P> || class_prediction<P>;
+concept any_prediction = prediction_policy<P> || class_prediction<P> || detail::has_parts<P>;
 
 }  // namespace diffx

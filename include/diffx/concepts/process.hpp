@@ -95,6 +95,22 @@ concept matrix_process = process_policy<P> && P::values ==
   { p.limit().classes } -> std::convertible_to<int>;
 };
 
+/// A process of positions with a law each, the columns of a table: column c is a process of its own
+/// and gives the levels of its position.
+///
+/// | `p.size()`, `p.column(c)` | the columns, each a categorical_process                      |
+/// | `p.logits()`              | logits of a sample: those of all columns, side by side       |
+template <class P>
+concept column_process = process_policy<P> &&
+                         P::values == value_kind::categorical&& requires(P const& p, double t) {
+  { p.at(t) } -> std::same_as<level>;
+  { p.at_lambda(t) } -> std::same_as<level>;
+  { p.size() } -> std::same_as<int>;
+  { p.logits() } -> std::convertible_to<long long>;
+  requires categorical_process<typename P::column_type>;
+  { p.column(0) } -> std::same_as<typename P::column_type const&>;
+};
+
 /// A process that flips bits, each by itself, with probability sigma / 2 from the data on, and
 /// whose rows are packed: [batch, words] of 32 bits.
 ///
@@ -111,6 +127,6 @@ concept binary_process = process_policy<P> &&
 /// A process with levels: what grids are made for.
 template <class P>
 concept clocked_process = gaussian_process<P> || categorical_process<P> || matrix_process<P> ||
-    sphere_process<P> || binary_process<P>;
+    column_process<P> || sphere_process<P> || binary_process<P>;
 
 }  // namespace diffx

@@ -4,6 +4,7 @@
 #include <diffx/concepts/guidance.hpp>
 #include <diffx/concepts/noise.hpp>
 #include <diffx/concepts/solver.hpp>
+#include <diffx/detail/class_layout.hpp>
 #include <diffx/detail/class_row.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/kernel_row.hpp>
@@ -77,15 +78,13 @@ requires requires { S::counts_capped; }
 inline constexpr bool counts_capped<S> = S::counts_capped;
 
 /// The one pass that follows an evaluation of a block of classes: every position by itself.
-template <class Code, class T, int G, class Law, class Prediction, class Solver, class Noise>
+template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise>
 struct class_pass {
   Code* state;
   std::int64_t positions, first_sample;
-  int width;  // logits of a position
   T const* source[G];
   T weight[G];
-  double coefficients[categorical_stage::max_weights];
-  Law law;
+  Layout layout;
   noise::key key;
   Noise noise;
   std::uint8_t const* fixed;  // null, or 1 where the class stays
@@ -94,13 +93,14 @@ struct class_pass {
   DIFFX_HD void operator()(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
+    std::int64_t const first = layout.first_logit(sample, positions, position);
     class_row<T, G> row;
     for (int g = 0; g < G; ++g) {
-      row.source[g] = source[g] + index * width;
+      row.source[g] = source[g] + first;
       row.weight[g] = weight[g];
     }
-    row.classes = width;
-    row.excluded = law.mask;
+    row.classes = layout.width(position);
+    row.excluded = layout.law(position).mask;
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
     if (next < 0) {
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
@@ -124,10 +124,12 @@ struct class_pass {
   DIFFX_HD int drawn_by(std::int64_t index, class_row<T, G>& row,
                         position_words<Noise> const& words, Count&... count) const {
     int const now = static_cast<int>(state[index]);
+    auto const& weights = layout.weights(words.position);
+    auto const& law = layout.law(words.position);
     if constexpr (scores_classes<Prediction>) {
-      return Solver::advance_score(coefficients, law, now, row, words, count...);
+      return Solver::advance_score(weights, law, now, row, words, count...);
     } else {
-      return Solver::template advance<Prediction::is_cavity>(coefficients, law, now, row, words,
+      return Solver::template advance<Prediction::is_cavity>(weights, law, now, row, words,
                                                              count...);
     }
   }
@@ -174,12 +176,11 @@ struct kernel_pass {
 };
 
 /// Keeps a class with a probability, and else draws it from the limit law.
-template <class Code, class Noise>
+template <class Code, class Layout, class Noise>
 struct forget_op {
   Code* state;
   std::int64_t positions, first_sample;
-  double keep;
-  limit_law law;
+  Layout layout;  // weight 0: the probability of keeping
   noise::key key;
   Noise noise;
   std::uint8_t const* fixed;
@@ -188,8 +189,8 @@ struct forget_op {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     auto const w = noise.words(key, first_sample + sample, position);
-    if (unit_uniform(w.word[0], w.word[1]) < keep) return;
-    state[index] = static_cast<Code>(law.draw(unit_uniform(w.word[2], w.word[3])));
+    if (unit_uniform(w.word[0], w.word[1]) < layout.weights(position)[0]) return;
+    state[index] = static_cast<Code>(layout.law(position).draw(unit_uniform(w.word[2], w.word[3])));
   }
 };
 
@@ -221,24 +222,50 @@ struct transit_op {
 };
 
 /// Refuses what is no class of the process.
-template <class Code>
+template <class Code, class Layout>
 struct check_classes_op {
   Code const* state;
   std::int64_t positions, first_sample;
-  limit_law law;
+  Layout layout;
   std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
     auto const code = static_cast<std::int64_t>(state[index]);
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    auto const& law = layout.law(position);
     bool const is_mask = law.mask >= 0 && code == law.mask;
     bool const is_kept = fixed != nullptr && fixed[index] != 0;
-    std::int64_t const sample = index / positions;
     if (is_mask && is_kept) {
-      fail_at("options.fixed keeps the mask, which is no data,", first_sample + sample,
-              index - sample * positions, -1);
+      fail_at("a class that is given (options.fixed, solver::repaint) is the mask, no data,",
+              first_sample + sample, position, -1);
     } else if (!is_mask && !(code >= 0 && code < law.classes)) {
-      fail_class(code, law, first_sample + sample, index - sample * positions);
+      fail_class(code, law, first_sample + sample, position);
     }
+  }
+};
+
+/// Where the mask is set, the given class at a level: Noising does to it what it does to a state.
+template <class Code, class Noising>
+struct paste_classes_op {
+  Noising noising;
+  Code const* given;
+  std::uint8_t const* mask;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    if (mask[index] == 0) return;
+    noising.state[index] = given[index];
+    noising(index);
+  }
+};
+
+/// Calls an operation where a mask is set.
+template <class Op>
+struct where_op {
+  Op op;
+  std::uint8_t const* mask;
+
+  DIFFX_HD void operator()(std::int64_t index) const {
+    if (mask[index] != 0) op(index);
   }
 };
 
@@ -278,25 +305,31 @@ class categorical_block {
   using plan_type = categorical_plan;
   static constexpr int branches = Guidance::branches;
   static constexpr int state_slots = 1;
+  static constexpr bool takes_pasted = true;  // positions that are given may come and go
+  using laws = position_laws<Process>;
 
   /// Bytes of workspace for [batch, positions].
   static std::int64_t workspace_bytes(Process const& process, std::int64_t batch,
                                       std::int64_t positions) {
-    std::int64_t const row = static_cast<std::int64_t>(sizeof(logit_type)) * branches *
-                             static_cast<std::int64_t>(process.limit().classes);
+    std::int64_t const logits =
+        static_cast<std::int64_t>(sizeof(logit_type)) * branches * laws::logits(process, positions);
     std::int64_t const seen = watches_state<Cache> ? static_cast<std::int64_t>(sizeof(Code)) : 0;
     std::int64_t const capped =
         counts_capped<Solver> ? static_cast<std::int64_t>(sizeof(std::int32_t)) : 0;
-    return checked_product(batch * positions, row + seen + capped, "workspace of logits");
+    return checked_product(batch, logits + positions * (seen + capped), "workspace of logits");
   }
 
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
                     Prediction const&, Guidance const&, Solver const&, Noise const& noise,
                     int block)
-      : x_(x), process_(&process), law_(process.limit()), noise_(noise), block_(block) {
+      : x_(x),
+        process_(&process),
+        laws_(process, x.features),
+        logits_(laws::logits(process, x.features)),
+        noise_(noise),
+        block_(block) {
     constexpr auto where = "diffx::run";
-    auto const largest =
-        static_cast<long long>(law_.mask == law_.classes ? law_.mask : law_.classes - 1);
+    auto const largest = static_cast<long long>(laws_.largest());
     require(std::in_range<Code>(largest), where, "largest class", largest,
             "what the state's integer type holds");
     require(x.features <= std::int64_t{1} << 32, where, "positions",
@@ -304,7 +337,7 @@ class categorical_block {
     auto* logits = reinterpret_cast<logit_type*>(workspace);
     for (auto& p : predictions_) {
       p = logits;
-      logits += x.size() * law_.classes;
+      logits += x.batch * logits_;
     }
     auto* after = reinterpret_cast<std::byte*>(logits);
     if constexpr (counts_capped<Solver>) {
@@ -349,10 +382,9 @@ class categorical_block {
     return {x_.data, x_.batch, x_.features, x_.first_sample};
   }
 
-  /// Where the network writes the logits of a branch: [batch, positions x classes].
+  /// Where the network writes the logits of a branch: [batch, logits of all positions].
   batch_view<logit_type> prediction(int branch) noexcept {
-    return {predictions_[static_cast<std::size_t>(branch)], x_.batch, x_.features * law_.classes,
-            x_.first_sample};
+    return {predictions_[static_cast<std::size_t>(branch)], x_.batch, logits_, x_.first_sample};
   }
 
   template <class Exec>
@@ -361,12 +393,10 @@ class categorical_block {
     if constexpr (kernels_of < Guidance >> 0) {
       if (mixes_kernels(m)) return apply_kernels(exec, s, m);
     }
-    auto const law = law_of(s);
-    using law_type = std::remove_const_t<decltype(law)>;
-    class_pass<Code, logit_type, branches, law_type, Prediction, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, law_.classes, {},     {},
-        {},      law,         s.key,           noise_,       fixed_, capped_};
-    for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
+    auto const layout = laws_.layout(*process_, s);
+    using layout_type = std::remove_const_t<decltype(layout)>;
+    class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise> pass{
+        x_.data, x_.features, x_.first_sample, {}, {}, layout, s.key, noise_, fixed_, capped_};
     pass.key.block = block_;
     require_reachable<Exec>();
     auto const mixed = mix(m);
@@ -397,7 +427,8 @@ class categorical_block {
 
   template <class Exec>
   void draw_prior(Exec const& exec, level const&, noise::key key) {
-    forget(exec, 0.0, key);
+    require_reachable<Exec>();
+    exec.for_each_sample(x_.size(), forgetting(laws_.forgetting(), key));
     if (fixed_ != nullptr) check(exec);
   }
 
@@ -405,30 +436,39 @@ class categorical_block {
   template <class Exec>
   void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
     check(exec);
-    if constexpr (matrix_process<Process>) {
+    noising(now, then, key, [&](auto const& op) {
       require_reachable<Exec>();
-      key.block = block_;
-      auto const table = process_->transition(now, then);
+      exec.for_each_sample(x_.size(), op);
+    });
+  }
+
+  /// Positions where the mask is set take q(x_at | given).
+  template <class Exec>
+  void paste(Exec const& exec, Code const* given, std::uint8_t const* mask, level const& at,
+             noise::key key) {
+    noising(level{}, at, key, [&](auto const& op) {
+      require_reachable<Exec>();
       exec.for_each_sample(
-          x_.size(), transit_op<Code, Noise>{x_.data, x_.features, x_.first_sample, table.data(),
-                                             process_->states(), key, noise_, fixed_});
-    } else {
-      forget(exec, then.alpha / now.alpha, key);
-    }
+          x_.size(), paste_classes_op<Code, std::remove_cvref_t<decltype(op)>>{op, given, mask});
+    });
+  }
+  /// What is to be pasted.
+  template <class Exec>
+  void check_given(Exec const& exec, Code const* given, std::uint8_t const* mask) const {
+    exec.for_each_sample(x_.size(), where_op<std::remove_cvref_t<decltype(checking(given, mask))>>{
+                                        checking(given, mask), mask});
   }
 
   /// What a checkpoint must agree with beyond the shape.
   template <class Hash>
   void add_to(Hash& h) const {
-    h.add(law_.classes);
-    h.add(law_.mask);
+    laws_.add_to(h);
   }
 
   /// What the caller gave as a state.
   template <class Exec>
   void check(Exec const& exec) const {
-    exec.for_each_sample(
-        x_.size(), check_classes_op<Code>{x_.data, x_.features, x_.first_sample, law_, fixed_});
+    exec.for_each_sample(x_.size(), checking(x_.data, fixed_));
   }
 
   template <class F>
@@ -439,33 +479,24 @@ class categorical_block {
   int retained() const noexcept { return 0; }
   bool input_ready() const noexcept { return false; }
   void restore(int, bool) noexcept { has_seen_ = false; }
-  limit_law const& law() const noexcept { return law_; }
+  limit_law const& law() const noexcept { return laws_.law(); }
   std::uint8_t const* fixed() const noexcept { return fixed_; }
 
  protected:
   template <class Exec>
   void require_reachable() const {
-    static_assert(Exec::on_host || !matrix_process<Process>,
-                  "diffx: the matrices of this process (process::discretised_gaussian, "
-                  "process::mask_and_replace, process::rate_matrix) are in host memory. Use "
-                  "exec::host or exec::threads with it, or process::uniform or process::absorbing "
-                  "on a device.");
-    if (Exec::on_host || law_.cumulative == nullptr) return;
+    static_assert(Exec::on_host || !(matrix_process<Process> || column_process<Process>),
+                  "diffx: the tables of this process (process::discretised_gaussian, "
+                  "process::mask_and_replace, process::rate_matrix, process::columns) are in host "
+                  "memory. Use exec::host or exec::threads with it, or process::uniform or "
+                  "process::absorbing on a device.");
+    if (Exec::on_host || !laws_.has_table()) return;
     fail(
         "diffx::run: the laws of this process are tables in host memory, which a device does not "
         "reach; use process::uniform or process::absorbing there");
   }
 
  private:
-  auto law_of(categorical_stage const& s) const noexcept {
-    if constexpr (matrix_process<Process>) {
-      return matrix_law_of(s.tables, process_->states());
-    } else {
-      static_cast<void>(s);
-      return law_;
-    }
-  }
-
   /// False where one kernel stands alone as it is: then the unguided pass draws from it.
   static bool mixes_kernels(prediction_mix const& m) {
     bool alone = true;
@@ -482,7 +513,8 @@ class categorical_block {
   template <class Exec>
   void apply_kernels(Exec const& exec, categorical_stage const& s, prediction_mix const& m) {
     kernel_pass<Code, logit_type, branches, Prediction::is_cavity, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, {}, {}, 0, 0, {}, law_, s.key, noise_, fixed_};
+        x_.data, x_.features, x_.first_sample, {},    {},     0,
+        0,       {},          laws_.law(),     s.key, noise_, fixed_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
     require_reachable<Exec>();
@@ -496,12 +528,30 @@ class categorical_block {
     exec.for_each_sample(x_.size(), pass);
   }
 
-  template <class Exec>
-  void forget(Exec const& exec, double keep, noise::key key) {
-    require_reachable<Exec>();
+  auto checking(Code const* classes, std::uint8_t const* fixed) const {
+    auto const layout = laws_.plain();
+    return check_classes_op<Code, std::remove_const_t<decltype(layout)>>{
+        classes, x_.features, x_.first_sample, layout, fixed};
+  }
+
+  template <class Layout>
+  auto forgetting(Layout const& layout, noise::key key) const {
     key.block = block_;
-    exec.for_each_sample(x_.size(), forget_op<Code, Noise>{x_.data, x_.features, x_.first_sample,
-                                                           keep, law_, key, noise_, fixed_});
+    return forget_op<Code, Layout, Noise>{x_.data, x_.features, x_.first_sample, layout,
+                                          key,     noise_,      fixed_};
+  }
+
+  /// Calls use(op) with what takes a position from one level to a noisier one.
+  template <class Use>
+  void noising(level const& now, level const& then, noise::key key, Use const& use) {
+    if constexpr (matrix_process<Process>) {
+      key.block = block_;
+      auto const table = process_->transition(now, then);
+      use(transit_op<Code, Noise>{x_.data, x_.features, x_.first_sample, table.data(),
+                                  process_->states(), key, noise_, fixed_});
+    } else {
+      use(forgetting(laws_.keeping(*process_, now, then), key));
+    }
   }
 
   std::size_t state_bytes() const noexcept {
@@ -510,7 +560,8 @@ class categorical_block {
 
   batch_view<Code> x_;
   Process const* process_;
-  limit_law law_;
+  laws laws_;
+  std::int64_t logits_;  // of a sample
   Noise noise_;
   int block_;
   std::array<logit_type*, static_cast<std::size_t>(branches)> predictions_{};

@@ -98,6 +98,7 @@ class correcting_block : public Base {
   using corrector_type = typename Solver::corrector_type;
 
  public:
+  static constexpr bool takes_pasted = false;
   using Base::branches;
   using typename Base::logit_type;
 

@@ -313,6 +313,7 @@ class decoding_block
   using confidence_type = typename Solver::confidence_type;
 
  public:
+  static constexpr bool takes_pasted = false;
   using base::branches;
   using typename base::logit_type;
 

@@ -78,6 +78,7 @@ class remembering_block
   using rule = typename Solver::rule_type;
 
  public:
+  static constexpr bool takes_pasted = false;
   using base::branches;
   using typename base::logit_type;
 

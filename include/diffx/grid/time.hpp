@@ -21,7 +21,8 @@ namespace detail {
 template <class Process>
 inline constexpr time_range usual_range{1.0, 1e-3, end_point::none};
 template <class Process>
-requires(categorical_process<Process> || matrix_process<Process> || binary_process<Process>)  //
+requires(categorical_process<Process> || matrix_process<Process> || column_process<Process> ||
+         binary_process<Process>)  //
     inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};
 template <sphere_process Process>
 inline constexpr time_range usual_range<Process>{1.0, 0.0, end_point::none};

@@ -15,11 +15,13 @@ namespace diffx::process {
 ///     alpha = 1,    sigma = sigma_max t,    timestep = log(sigma) / 4  (c_noise)
 ///
 /// At sigma = 0, where no network is asked, timestep is that of the smallest positive number.
+/// edm_of<schedule::sigma_power> has another clock, for rows of numbers and classes of one time.
 ///
 /// Source    Karras et al. 2022, arXiv:2206.00364, Table 1.
 /// Units     sigma in data units; t in [0, 1], so that t = 1 is sigma_max.
 /// Errors    t or lambda out of range or NaN, or a bad schedule: throws diffx::error.
-class edm {
+template <class Schedule = schedule::edm>
+class edm_of {
  public:
   using kind = process_tag;
   static constexpr std::string_view name = "process::edm";
@@ -27,9 +29,9 @@ class edm {
   static constexpr value_kind values = value_kind::continuous;
   static constexpr bool zero_terminal_snr = false;
 
-  explicit edm(schedule::edm schedule = {}) : schedule_(schedule) { schedule_.check(); }
+  explicit edm_of(Schedule schedule = {}) : schedule_(schedule) { schedule_.check(); }
 
-  schedule::edm const& schedule() const noexcept { return schedule_; }
+  Schedule const& schedule() const noexcept { return schedule_; }
   double edm_sigma_min() const noexcept { return schedule_.sigma_min; }
   double edm_sigma_max() const noexcept { return schedule_.sigma_max; }
 
@@ -43,7 +45,7 @@ class edm {
     double const sigma = std::exp(-lambda);
     double const t = diffx::detail::admitted_time(
         "diffx::process::edm::at_lambda", lambda, schedule_.time(sigma),
-        -std::log(schedule_.sigma_max), std::numeric_limits<double>::infinity());
+        -std::log(schedule_.sigma_max), -std::log(schedule_.least()));
     return make(t, sigma, lambda);
   }
 
@@ -53,8 +55,10 @@ class edm {
             0.25 * std::log(std::fmax(sigma, std::numeric_limits<double>::min()))};
   }
 
-  schedule::edm schedule_;
+  Schedule schedule_;
 };
+
+using edm = edm_of<>;
 
 static_assert(gaussian_process<edm>);
 

@@ -14,8 +14,9 @@ inline constexpr bool guidance_suits_values = (Process::values == value_kind::co
                                                !renoises_unguided<Guidance>);
 
 template <class Process, class Guidance>
-inline constexpr bool process_has_kernels =
-    Process::values == value_kind::categorical || kernels_of<Guidance> == 0;
+inline constexpr bool process_has_kernels = kernels_of<Guidance> == 0 ||
+                                            (Process::values == value_kind::categorical &&
+                                             !column_process<Process>);
 
 template <class Process, class Guidance>
 struct process_and_guidance_must_fit {
@@ -26,8 +27,9 @@ struct process_and_guidance_must_fit {
       "mixes logits. The two "
       "policies are the arguments of process_and_guidance_must_fit<...>.");
   static_assert(process_has_kernels<Process, Guidance>,
-                "diffx: guidance::d_cfg and guidance::d_cbg act on the reverse kernels of classes, "
-                "which this process has not. Use guidance::cfg, which mixes predictions. The two "
+                "diffx: guidance::d_cfg and guidance::d_cbg act on the reverse kernels of classes "
+                "that all positions share, which this process has not. Use guidance::cfg, which "
+                "mixes predictions. The two "
                 "policies are the arguments of process_and_guidance_must_fit<...>.");
 };
 

@@ -23,6 +23,15 @@ inline constexpr bool solver_suits_process = (gaussian_process<Process> && linea
 template <categorical_process Process, categorical_solver Solver>
 inline constexpr bool solver_suits_process<Process, Solver> = solver_suits_limit<Process, Solver>;
 
+/// A solver that looks at more than one position at a time has one law for all.
+template <class Solver>
+inline constexpr bool draws_positions_alone = !(
+    requires { Solver::decodes; } || requires { Solver::remembers_draws; } ||
+    requires { typename Solver::corrector_type; });
+template <column_process Process, categorical_solver Solver>
+inline constexpr bool solver_suits_process<Process, Solver> =
+    draws_positions_alone<Solver>&& solver_suits_limit<Process, Solver>;
+
 template <class Process, class Solver>
 struct process_and_solver_must_fit {
   static_assert(
@@ -34,6 +43,8 @@ struct process_and_solver_must_fit {
       "(solver::ancestral, solver::tweedie, ...), of which solver::remdm needs masks and "
       "solver::gibbs must have none; those of matrices (process::discretised_gaussian, "
       "process::mask_and_replace, process::rate_matrix) take solver::ancestral alone; "
+      "process::columns takes solvers that draw every position by itself (solver::ancestral, "
+      "solver::tweedie, ...) and no decoder; "
       "process::xor_packed takes solver::ancestral or solver::xor_renoise; "
       "process::sphere_bridge takes solver::geodesic_bridge or solver::geodesic_random_walk. The "
       "two policies are the arguments of process_and_solver_must_fit<...>.");

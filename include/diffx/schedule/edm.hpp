@@ -22,6 +22,8 @@ struct edm {
 
   double sigma(double t) const noexcept { return sigma_max * t; }
   double time(double sigma) const noexcept { return sigma / sigma_max; }
+  /// The smallest level above data: there is none.
+  double least() const noexcept { return 0.0; }
   void check() const {
     diffx::detail::require(sigma_min > 0.0 && std::isfinite(sigma_min), "diffx::schedule::edm",
                            "sigma_min", sigma_min, "positive and finite");

@@ -6,13 +6,16 @@
 #include <diffx/noise/address.hpp>
 #include <diffx/step.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace diffx::solver {
 
-/// The part of a sample that is given: where mask is not 0.
+/// The part of a sample that is given: where mask is not 0. Without a mask, nothing is.
 template <class T>
 struct known_region {
   T const* image = nullptr;             // [batch, features]
@@ -48,8 +51,10 @@ struct paste_known {
 /// RePaint: drives a run so that a given part of the sample is kept, going back `jump_length` steps
 /// and down again so that both parts agree.
 ///
-///     after a step to level s:   x <- mask (alpha_s image + sigma_s xi) + (1 - mask) x
+///     after a step to level s:   x <- q(x_s | image) where mask is set, x elsewhere
 ///     jump:                      x ~ q(x_{index - jump_length} | x_index),  the run's renoise
+///
+/// for numbers, classes and bits, by the process of each: missing cells of a table are filled in.
 ///
 /// At every jump_length-th level from the end the run goes back samples - 1 times. N steps cost
 /// N + (samples - 1) jump_length J evaluations, J = the number of multiples of jump_length, 0
@@ -57,9 +62,9 @@ struct paste_known {
 ///
 /// Source    Lugmayr et al. 2022, arXiv:2201.09865, Algorithm 1 and Appendix B.
 /// Shapes    image and mask: [batch, features], in the executor's memory.
-/// Requires  a run of one block. A solver that adds noise repeats its variates when a step is
-///           visited again, so take a deterministic one, such as solver::ddim with eta = 0.
-/// Errors    jump_length or samples below 1, or more than 4000 visits of one step, throws.
+/// Requires  solvers that draw every position by itself; a decoder takes options.fixed.
+/// Errors    jump_length or samples below 1, more than 4094 jumps, or a class given that is none or
+///           the mask, throws.
 struct repaint {
   int jump_length = 10;
   int samples = 10;
@@ -70,11 +75,22 @@ struct repaint {
     return steps + (samples - 1) * jump_length * jump_levels(steps);
   }
 
-  /// Runs to the end, from where the run stands.
-  template <class Run, class T>
-  void finish(Run& run, known_region<T> known) const {
+  /// Runs to the end, from where the run stands. A state of several blocks has one region each.
+  template <class Run, class... Ts>
+  void finish(Run& run, std::tuple<known_region<Ts>...> const& known) const {
+    static_assert(sizeof...(Ts) == Run::blocks,
+                  "diffx: solver::repaint needs one known_region per block of the state.");
     check();
+    for_each_block(run, known, [&](auto& block, auto const& region, level const&) {
+      if constexpr (requires { block.check_given(run.exec(), region.image, region.mask); }) {
+        block.check_given(run.exec(), region.image, region.mask);
+      }
+    });
     int const first = run.step(), end = first + remaining(run);
+    long long const jumps_to_come = static_cast<long long>(samples - 1) * jump_levels(end - first);
+    detail::require(jumps_to_come < noise::max_draw, "diffx::solver::repaint",
+                    "samples - 1, at each level of a jump,", jumps_to_come,
+                    "below 2^12 - 1 in all: take longer jumps, or fewer samples");
     std::vector<int> left(static_cast<std::size_t>(end - first) + 1, 0);
     for (int j = 0; j < end - first - jump_length; j += jump_length) {
       left[static_cast<std::size_t>(j)] = samples - 1;
@@ -82,7 +98,7 @@ struct repaint {
     int jumps = 0;
     for (;;) {
       run.advance();
-      paste(run, known, jumps);
+      paste(run, known);
       int& again = left[static_cast<std::size_t>(end - run.step())];
       if (again-- > 0) {
         run.renoise(run.step() - jump_length, ++jumps);
@@ -91,9 +107,13 @@ struct repaint {
       }
     }
   }
+  template <class Run, class T>
+  void finish(Run& run, known_region<T> known) const {
+    finish(run, std::tuple{known});
+  }
 
  private:
-  static constexpr int first_draw = 16;  // beyond those of any solver's stage
+  static constexpr int own_draw = 16;  // beyond those of any solver's stage
 
   void check() const {
     detail::require(jump_length >= 1, "diffx::solver::repaint", "jump_length", jump_length,
@@ -109,20 +129,44 @@ struct repaint {
     return run.status().steps - run.step();
   }
 
-  /// `visit` counts the jumps so far: a step that is taken again has new noise.
-  template <class Run, class T>
-  static void paste(Run& run, known_region<T> known, int visit) {
-    level const& at = run.grid()[run.step()];
-    detail::require(visit <= 4000, "diffx::solver::repaint", "number of jumps", visit,
-                    "at most 4000");
-    auto& block = run.block();
-    noise::key const key{run.step() - 1, first_draw + visit, block.block(), at.t, at.t};
+  /// Calls f(block, region, level that is reached) for the blocks of which a part is known.
+  template <class Run, class Known, class F>
+  static void for_each_block(Run& run, Known const& known, F const& f) {
+    [&]<std::size_t... B>(std::index_sequence<B...>) {
+      auto const one = [&](auto& block, auto const& region, level const& at) {
+        if (region.mask != nullptr) f(block, region, at);
+      };
+      (one(run.template block<B>(), std::get<B>(known), run.template grid<B>()[run.step()]), ...);
+    }
+    (std::make_index_sequence<std::tuple_size_v<Known>>{});
+  }
+
+  /// A step that is taken again has the noise of a fork: run::renoise sees to that.
+  template <class Run, class Known>
+  static void paste(Run& run, Known const& known) {
+    for_each_block(run, known, [&](auto& block, auto const& region, level const& at) {
+      noise::key const key{run.step() - 1, own_draw, block.block(), at.t, at.t};
+      if constexpr (requires { block.takes_pasted; }) {
+        static_assert(std::remove_cvref_t<decltype(block)>::takes_pasted,
+                      "diffx: solver::repaint gives classes and takes them away, and the solver of "
+                      "this block (solver::decode, solver::remdm, ...) remembers which ones it has "
+                      "set. Use options.fixed, or solver::ancestral.");
+        block.paste(run.exec(), region.image, region.mask, at, key);
+      } else {
+        paste_numbers(run.exec(), block, region, at, key);
+        block.reset();  // an input prepared for the next evaluation is no longer that of x
+      }
+    });
+  }
+
+  template <class Exec, class Block, class T>
+  static void paste_numbers(Exec const& exec, Block& block, known_region<T> const& region,
+                            level const& at, noise::key key) {
     batch_view<T> const x = block.x();
-    run.exec().for_each_tile(
+    exec.for_each_tile(
         x.batch, x.features,
         paste_known<T, std::remove_cvref_t<decltype(block.noise())>>{
-            known, x, static_cast<T>(at.alpha), static_cast<T>(at.sigma), block.noise(), key});
-    block.reset();  // an input prepared for the next evaluation is no longer that of x
+            region, x, static_cast<T>(at.alpha), static_cast<T>(at.sigma), block.noise(), key});
   }
 };
 

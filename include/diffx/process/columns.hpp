@@ -1,0 +1,61 @@
+#pragma once
+
+#include <diffx/concepts/process.hpp>
+#include <diffx/error.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace diffx::process {
+
+/// The columns of a table: every position has classes of its own number, and noise on a schedule
+/// of its own, on one clock.
+///
+///     process::columns{std::vector{process::uniform{2}, process::uniform{5}}}
+///
+/// Column c at time t is column(c) at time t; a grid is made from the first. A sample's logits lie
+/// side by side, column after column, as a network's last layer gives them.
+///
+/// Source    Hoogeboom et al. 2021, arXiv:2102.05379; Kotelnikov et al. 2023 (TabDDPM),
+///           arXiv:2209.15421; schedules of columns from Shi et al. 2025 (TabDiff),
+///           arXiv:2410.20626.
+/// Shapes    states [batch, columns], integers in [0, classes of the column), or its mask; logits
+///           [batch, sum of the columns' classes].
+/// Requires  a solver that draws every position by itself, such as solver::ancestral.
+/// Errors    no column: throws diffx::error.
+template <categorical_process Column>
+class columns {
+ public:
+  using kind = process_tag;
+  using column_type = Column;
+  static constexpr std::string_view name = "process::columns";
+  static constexpr std::string_view source = "arXiv:2209.15421";
+  static constexpr value_kind values = value_kind::categorical;
+  static constexpr bool is_absorbing = Column::is_absorbing;
+
+  explicit columns(std::vector<Column> of) : columns_(std::move(of)) {
+    diffx::detail::require(!columns_.empty(), "diffx::process::columns", "number of columns", 0,
+                           "at least 1");
+    for (Column const& c : columns_) logits_ += c.limit().classes;
+  }
+
+  int size() const noexcept { return static_cast<int>(columns_.size()); }
+  Column const& column(int c) const noexcept { return columns_[static_cast<std::size_t>(c)]; }
+  /// Of a sample.
+  std::int64_t logits() const noexcept { return logits_; }
+
+  level at(double t) const { return columns_.front().at(t); }
+  level at_lambda(double lambda) const { return columns_.front().at_lambda(lambda); }
+
+ private:
+  std::vector<Column> columns_;
+  std::int64_t logits_ = 0;
+};
+
+template <class Column>
+columns(std::vector<Column>) -> columns<Column>;
+
+}  // namespace diffx::process
