@@ -42,7 +42,7 @@ BINARY_PEERS = {f"{ours}/{layout}": theirs for layout in ("codes", "packed") for
                 {"xor": ["xor", "xor_uniform"], "step-ancestral": ["posterior"],
                  "step-xor_renoise": ["threshold"]}.items()}
 
-TABULAR_PEERS = {"step/equal": ["multinomial", "multinomial_equal"]}
+TABULAR_PEERS = {"step/own": ["multinomial"], "step/equal": ["multinomial_equal"]}
 
 
 def rows_of(pattern, chosen=None):

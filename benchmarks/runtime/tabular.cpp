@@ -4,10 +4,12 @@
 
 #include <diffx/grid/index.hpp>
 #include <diffx/prediction/eps.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/process/product.hpp>
 #include <diffx/process/uniform.hpp>
 #include <diffx/process/vp_discrete.hpp>
+#include <diffx/recipe/tabddpm.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/cosine.hpp>
 #include <diffx/solver/ancestral.hpp>
@@ -29,28 +31,28 @@ exec::threads const two(2);
 
 constexpr std::int64_t numbers = 6, columns = 8;
 
-/// Every column has as many classes, 2 to 50 on average. A process with a number for every column
-/// is another struct with these two members.
-struct equal_columns {
-  static constexpr std::int64_t logits = columns * 14;  // of a row
-  static auto process() { return process::uniform<>(14); }
+/// The published composition, with the classes of each column.
+struct own_classes {
+  static constexpr std::int64_t logits = 112;  // of a row
+  static auto composed() { return recipe::tabddpm({2, 2, 3, 5, 8, 15, 27, 50}); }
 };
 
-/// A network that leaves its output as it is.
-struct no_op {
-  struct {
-    std::tuple<prediction::eps, prediction::x0_cavity<>> parts{};
-  } prediction{};
-  template <class Exec, class X, class Out>
-  void operator()(Exec const&, X const&, query const&, Out const&) const noexcept {}
+/// One block of as many classes each.
+struct equal_classes {
+  static constexpr std::int64_t logits = columns * 14;
+  static auto composed() {
+    return sampler{process::product{std::tuple{process::vp_discrete(schedule::cosine()),
+                                               process::uniform<>(14)}},
+                   solver::product{std::tuple{solver::ddpm_large{}, solver::ancestral{}}}};
+  }
 };
+
+using no_op = bench::no_op<1, prediction::product<prediction::eps, prediction::x0_cavity<>>>;
 
 template <class Table>
 void step_back(benchmark::State& state) {
   std::int64_t const rows = state.range(0);
-  sampler const s{
-      process::product{std::tuple{process::vp_discrete(schedule::cosine()), Table::process()}},
-      solver::product{std::tuple{solver::ddpm_large{}, solver::ancestral{}}}};
+  auto const s = Table::composed();
   timetable const grid =
       grid::timesteps(std::get<0>(s.process.parts), grid::index::strided(1000, 10));
   std::vector<float> z(static_cast<std::size_t>(rows * numbers));
@@ -90,7 +92,12 @@ void step_back(benchmark::State& state) {
 
 }  // namespace
 
-BENCHMARK_TEMPLATE(step_back, equal_columns)
+BENCHMARK_TEMPLATE(step_back, own_classes)
+    ->Name("tabular/step/own")
+    ->Arg(4096)
+    ->Arg(65536)
+    ->UseManualTime();
+BENCHMARK_TEMPLATE(step_back, equal_classes)
     ->Name("tabular/step/equal")
     ->Arg(4096)
     ->Arg(65536)

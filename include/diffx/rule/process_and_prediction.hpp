@@ -34,9 +34,9 @@ template <class Process, class Prediction>
 struct process_and_prediction_must_fit {
   static_assert(
       prediction_suits_process<Process, Prediction>,
-      "diffx: a process of classes or bits needs a network of logits (prediction::x0_posterior, "
-      "prediction::x0_cavity), process::sphere_bridge one of prediction::x0_posterior, and "
-      "any other process one of numbers (prediction::eps, "
+      "diffx: a process of classes needs a network of logits (prediction::x0_posterior, "
+      "prediction::x0_cavity), process::xor_packed the same, process::sphere_bridge one of "
+      "prediction::x0_posterior, and any other process one of numbers (prediction::eps, "
       "prediction::x0, prediction::v, ...). The two policies are the arguments of "
       "process_and_prediction_must_fit<...>.");
   static_assert(score_is_readable<Process, Prediction>,
