@@ -323,11 +323,14 @@ TEST_CASE("joint_sweep: runs on other clocks are refused") {
   detail::workspace const wx(ddim.workspace_size(host, network, vx)),
       wy(heun.workspace_size(host, network, vy));
   auto const levels = grid::uniform_t(process, 4), finer = grid::uniform_t(process, 5);
+  auto const longer = grid::uniform_t(process, 4, {1.0, 1e-2});
   snapshot<double> sx, sy;
   {
     auto a = ddim.start(host, network, levels, vx, wx.span());
     auto b = ddim.start(host, network, finer, vy, wy.span());
     CHECK_THROWS_WITH_AS((joint_sweep{swept{a, sx}, swept{b, sy}}), Contains("other times"), error);
+    auto c = ddim.start(host, network, longer, vy, wy.span());
+    CHECK_THROWS_WITH_AS((joint_sweep{swept{a, sx}, swept{c, sy}}), Contains("other times"), error);
   }
   {
     auto a = ddim.start(host, network, levels, vx, wx.span());

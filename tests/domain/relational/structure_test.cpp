@@ -109,6 +109,8 @@ TEST_CASE("deal_degrees: equal tuples are dealt again, and degrees stay") {
     for (auto const& l : d.links) CHECK(children_of(l, 30) == ints(30, 10));
   }
   CHECK(before > 400);
+  // A key that is the same everywhere: the others must be swapped.
+  CHECK(deal_degrees({{300}, ints(30, 10), ints(30, 10)}, true, 1).duplicates == 0);
   // Three tuples are possible for five rows: two are left, and said to be.
   auto const tight = deal_degrees({{5}, {2, 2, 1}}, true, 1);
   CHECK(tight.duplicates == 2);
@@ -131,6 +133,11 @@ TEST_CASE("repair_key_tuples: a missing key is equal to none, and blocks keep th
   CHECK(b == row_links{0, 0, 0, 0, 0, 1});
   CHECK(left == repeats({a, b}));
   CHECK(left == 2);  // of the block's four rows three have keys, all alike
+  row_links p{0, 1, 2, 5, 5, 6}, q{0, 1, 2, 5, 5, 6};
+  CHECK(repair_key_tuples({&p, &q}, ints{0, 0, 0, 1, 1, 1}, draws(1, purpose::repair, 0)) == 0);
+  CHECK(repeats({p, q}) == 0);
+  CHECK(ints(p.begin(), p.begin() + 3) == ints{0, 1, 2});
+  CHECK(ints(q.begin(), q.begin() + 3) == ints{0, 1, 2});
   CHECK_THROWS_WITH_AS(repair_key_tuples({&a}, ints{0}, draws(1, purpose::repair, 0)),
                        Contains("links = 6"), error);
   CHECK_THROWS_WITH_AS(repair_key_tuples({&a}, blocks, draws(1, purpose::repair, 0), -1),
@@ -302,7 +309,7 @@ TEST_CASE("block_structure: given labels, and their edges") {
 
 TEST_CASE("block_structure: tuples that must be unique, degrees and edges unchanged") {
   auto const real = real_web();
-  block_structure const model(web, real, degree_blocks(web, real, 2));
+  block_structure const model(web, real, degree_blocks(web, real, 4));
   std::int64_t before = 0;
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
     auto const plain_draw = model.draw(real.rows, seed);
@@ -330,6 +337,29 @@ TEST_CASE("block_structure: dealing is even within blocks") {
     }
   }
   for (int const n : count) CHECK(std::fabs(n - 1000.0) < 4.5 * std::sqrt(750.0));
+}
+
+TEST_CASE("block_structure: the keys of one row are independent given its block") {
+  schema const s({plain("p", {}), plain("q", {}), plain("c", {{"p", false}, {"q", false}})});
+  structure x{{20, 20, 400}, {{}, {}}};
+  row_blocks blocks(3);
+  for (std::int64_t i = 0; i < 400; ++i) {
+    if (i < 20) blocks[0].push_back(i % 2);
+    x.links[0].push_back(i % 20);
+    x.links[1].push_back(i % 20);
+    blocks[2].push_back(0);
+  }
+  blocks[1] = blocks[0];
+  auto const d = block_structure(s, x, blocks).draw(x.rows, 5);
+  int both = 0;
+  for (std::size_t i = 0; i < 400; ++i) {
+    auto const of = [&](std::size_t r) {
+      return d.blocks[r][static_cast<std::size_t>(d.result.links[r][i])];
+    };
+    both += of(0) == 0 && of(1) == 0 ? 1 : 0;
+  }
+  // Hypergeometric of mean 100 and deviation 5.
+  CHECK(std::abs(both - 100) < 25);
 }
 
 TEST_CASE("structure_of: the links of a database") {

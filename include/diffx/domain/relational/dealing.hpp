@@ -145,8 +145,7 @@ inline std::int64_t repair_key_tuples(std::vector<row_links*> const& keys,
       auto const is_new = [&](auto const& t) {
         return !detail::key_tuples::counts(t) || tuples.count(t) == 0;
       };
-      // The partner's own tuple is freed by the swap: a tuple equal to it would be no news.
-      good = c != d && is_new(c) && is_new(d);
+      good = is_new(c) && is_new(d);  // the two are equal only if neither is new
       if (!good) {
         tuples.swap(key, i, j);
         continue;
