@@ -47,7 +47,7 @@ void print_usage() {
       "          --hidden N (256)  --layers N (3)  --batch N (512)  --rate R (0.002)\n"
       "          --label COLUMN    categories that the network is told; drawn as often as they "
       "were\n"
-      "          --bits N (32)     of a number, binary\n"
+      "          --bits N (16)     of a number, binary; 32 as published\n"
       "          --patience N (10) evaluations without progress that end training\n"
       "  sample  --rows N (10000)  --steps N (100)  network calls, up to 1000\n"
       "  report  --target COLUMN   told from the others by simple learners\n"

@@ -153,7 +153,7 @@ struct train_wishes {
   engine kind = engine::tabddpm;
   std::string label{};  // a column of categories that the network is told and does not make
   std::int64_t hidden = 256, layers = 3;
-  int bits = 32;           // of a number, binary
+  int bits = 16;           // of a number, binary; 32 as published learn more slowly
   double minutes = 4.0;    // of training in all, or
   std::int64_t steps = 0;  // so many steps, if not 0
   int patience = 10;       // evaluations without a lower held-out loss that end training
