@@ -461,6 +461,19 @@ class table_sampler {
     if (model_->size.classes > 0) {
       labels = table::draw_labels(model_->counts, first + count, noise_);
     }
+    return with_labels(labels, first, count);
+  }
+
+  /// Rows of given labels, codes of the label's codec.
+  table::decoded given(std::vector<std::int32_t> const& labels) const {
+    return with_labels(labels, 0, static_cast<std::int64_t>(labels.size()));
+  }
+
+ private:
+  static constexpr std::int64_t block = 4096;
+
+  table::decoded with_labels(std::vector<std::int32_t> const& labels, std::int64_t first,
+                             std::int64_t count) const {
     table_net const net(model_->size, weight_source{weight_layout(model_->size), model_->weights},
                         diffx::denoiser::labels({labels.begin(), labels.end()}));
     table::decoded out =
@@ -476,9 +489,6 @@ class table_sampler {
     out.table = table::typed_table(std::move(columns));
     return out;
   }
-
- private:
-  static constexpr std::int64_t block = 4096;
 
   table::decoded bits(table_net const& net, std::int64_t first, std::int64_t count) const {
     auto const codec = table::fixed_binary::from_text(model_->codec);
