@@ -27,7 +27,7 @@ schema const city({{"town", {{"id"}, {"size"}, {"kind", column_kind::category}},
                    {"person",
                     {{"id"}, {"house"}, {"age"}, {"job", column_kind::category}},
                     "id",
-                    {{"house", "house", false}}}});
+                    {{"house", "house", true}}}});
 
 database city_of(row_links const& houses, row_links const& persons, numbers age,
                  std::vector<table::label> job) {
@@ -60,6 +60,8 @@ TEST_CASE("cardinality_shape: the distance of the numbers of children") {
 TEST_CASE("ancestors: along a path, by a missing key to nowhere") {
   CHECK(analysis::ancestors(real(), path{1}) == row_links{0, 1, 1, 2, 3});
   CHECK(analysis::ancestors(real(), path{1, 0}) == row_links{0, 0, 0, 2, -1});
+  auto const homeless = city_of({0, 0, 2, -1}, {2, -1, 3}, {1, 2, 3}, {"x", "x", "x"});
+  CHECK(analysis::ancestors(homeless, path{1, 0}) == row_links{2, -1, -1});
   CHECK_THROWS_WITH_AS(analysis::ancestors(real(), path{0, 1}),
                        Contains("person.house -> house does not begin where house.town -> town"),
                        error);
