@@ -46,6 +46,7 @@
 #include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/denoiser/branched.hpp>
 #include <diffx/denoiser/classified.hpp>
+#include <diffx/denoiser/classifier_guided.hpp>
 #include <diffx/denoiser/constant.hpp>
 #include <diffx/denoiser/drops_prompt.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
