@@ -248,7 +248,8 @@ class run {
     renoise_all(index, draw, std::make_index_sequence<blocks>{});
     // Steps that are taken again must not see the noise of the first time: from here on the source
     // is a fork of the one before.
-    lineage_.push_back(static_cast<std::uint64_t>(draw));
+    // The caller's own forks have small labels.
+    lineage_.push_back(static_cast<std::uint64_t>(draw) ^ 0x72656e6f69736500ULL);
     follow_lineage();
     step_ = index;
     stage_ = 0;
@@ -752,6 +753,19 @@ class run {
     b.restore(retained, ready != 0);
   }
 
+  /// The schedules of columns, which have levels of their own at the times of the grid.
+  template <std::size_t... B>
+  void add_columns(detail::hash64& h, std::index_sequence<B...>) const {
+    auto const one = [&](auto const& process) {
+      if constexpr (column_process<std::remove_cvref_t<decltype(process)>>) {
+        for (int c = 0; c < process.size(); ++c) {
+          for (level const& l : grid_->levels()) h.add(process.column(c).at(l.t).lambda);
+        }
+      }
+    };
+    (one(detail::part<B>(sampler_->process)), ...);
+  }
+
   /// A hash of the composition, the timetable and the shape: what a checkpoint must agree with.
   std::uint64_t fingerprint() const {
     detail::hash64 h;
@@ -764,6 +778,10 @@ class run {
       h.add(l.t);
       h.add(l.lambda);
     }
+    for (timetable const& part : part_grids_) {
+      for (level const& l : part.levels()) h.add(l.lambda);
+    }
+    add_columns(h, std::make_index_sequence<blocks>{});
     h.add(first_);
     h.add(end_);
     if constexpr (requires { options_.noise.seed; }) h.add(options_.noise.seed);

@@ -1,4 +1,4 @@
-// expected-error: remembers which ones it has set
+// expected-error: gives values and takes them away
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>

@@ -229,6 +229,19 @@ TEST_CASE("columns: fixed cells stay, checkpoints go on, and wrong states are na
   detail::workspace const third(other.workspace_size(host, network8, view(z, 2)));
   auto stranger = other.start(host, network8, g, view(z, 2), third.span());
   CHECK_THROWS_AS(stranger.resume(saved), error);
+  using curved = process::uniform<schedule::polynomial>;
+  auto const checkpoint_of = [&](double power, std::vector<std::byte> const& from) {
+    process::columns const p(std::vector{curved(2, {1.0}), curved(5, {power})});
+    sampler const own{p, solver::ancestral{}};
+    detail::workspace const space(own.workspace_size(host, network, view(z, 2)));
+    auto run = own.start(host, network, g, view(z, 2), space.span());
+    run.advance();
+    if (!from.empty()) run.resume(from);
+    return run.checkpoint();
+  };
+  auto const second = checkpoint_of(2.0, {});
+  CHECK_NOTHROW(checkpoint_of(2.0, second));
+  CHECK_THROWS_AS(checkpoint_of(3.0, second), error);
 
   options<> given{noise::counted{2}};
   given.start = start::given;

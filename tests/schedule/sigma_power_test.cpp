@@ -135,4 +135,12 @@ TEST_CASE("numbers and classes on one clock: a run ends as data, and only there"
   CHECK(test::passes("numbers and classes: masks left", test::test_cells(left, mixed).p));
 }
 
+TEST_CASE("sigma_power: a root that tells nothing is refused") {
+  for (double const rho : {1e-3, 1e17, 0.0, -1.0}) {
+    diffx::schedule::sigma_power s;
+    s.rho = rho;
+    CHECK_THROWS_WITH_AS(s.check(), doctest::Contains("rho"), diffx::error);
+  }
+}
+
 }  // namespace

@@ -246,4 +246,26 @@ TEST_CASE("imputation of rows: each block keeps what it is given, by its own pro
       doctest::Contains("a class of the state = 5"), error);
 }
 
+TEST_CASE("imputation: what the options keep, no region changes; a region has an image") {
+  process::uniform<> const p(4);
+  denoiser::joint_table const network(p, 4, 1, std::vector<double>(4, 1.0));
+  sampler const s{p, solver::ancestral{}};
+  codes x(8, 2), image(8, 1);
+  flags mask(8, 1);
+  std::vector<std::uint8_t> fixed{1, 0, 1, 0, 0, 0, 0, 1};
+  options<> o{noise::counted{1}};
+  o.fixed = fixed.data();
+  exec::host const exec;
+  batch_view<std::int32_t> const view{x.data(), 8, 1};
+  auto const g = grid::uniform_t(p, 5);
+  detail::workspace const memory(s.workspace_size(exec, network, view, o));
+  auto run = s.start(exec, network, g, view, memory.span(), o);
+  CHECK_THROWS_WITH_AS(
+      solver::repaint{}.finish(run, solver::known_region<std::int32_t>{nullptr, mask.data()}),
+      doctest::Contains("no image"), error);
+  solver::repaint{.jump_length = 1, .samples = 2}.finish(
+      run, solver::known_region<std::int32_t>{image.data(), mask.data()});
+  CHECK(x == codes{2, 1, 2, 1, 1, 1, 1, 2});
+}
+
 }  // namespace

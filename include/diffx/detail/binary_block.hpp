@@ -213,6 +213,7 @@ struct check_bits_op {
 template <class Word, class Process, class Prediction, class Solver, class Guidance, class Noise>
 class binary_block {
  public:
+  static constexpr bool takes_pasted = false;
   static_assert(std::is_same_v<Word, std::uint32_t>,
                 "diffx: packed bits stand in words of 32: batch_view<std::uint32_t>. For one "
                 "integer a bit use process::xor_bernoulli.");

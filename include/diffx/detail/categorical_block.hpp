@@ -252,7 +252,8 @@ struct paste_classes_op {
   std::uint8_t const* mask;
 
   DIFFX_HD void operator()(std::int64_t index) const {
-    if (mask[index] == 0) return;
+    bool const stays = noising.fixed != nullptr && noising.fixed[index] != 0;
+    if (mask[index] == 0 || stays) return;
     noising.state[index] = given[index];
     noising(index);
   }
@@ -311,12 +312,15 @@ class categorical_block {
   /// Bytes of workspace for [batch, positions].
   static std::int64_t workspace_bytes(Process const& process, std::int64_t batch,
                                       std::int64_t positions) {
-    std::int64_t const logits =
-        static_cast<std::int64_t>(sizeof(logit_type)) * branches * laws::logits(process, positions);
+    std::int64_t const logits = checked_product(
+        laws::logits(process, positions), static_cast<std::int64_t>(sizeof(logit_type)) * branches,
+        "workspace of logits");
     std::int64_t const seen = watches_state<Cache> ? static_cast<std::int64_t>(sizeof(Code)) : 0;
     std::int64_t const capped =
         counts_capped<Solver> ? static_cast<std::int64_t>(sizeof(std::int32_t)) : 0;
-    return checked_product(batch, logits + positions * (seen + capped), "workspace of logits");
+    return checked_product(batch, logits, "workspace of logits") +
+           checked_product(checked_product(batch, positions, "batch x positions"), seen + capped,
+                           "workspace of positions");
   }
 
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,

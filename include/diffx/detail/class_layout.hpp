@@ -67,7 +67,7 @@ class position_laws {
   position_laws(Process const& process, std::int64_t) : law_(process.limit()) {}
 
   static std::int64_t logits(Process const& process, std::int64_t positions) {
-    return positions * process.limit().classes;
+    return checked_product(positions, process.limit().classes, "logits of a sample");
   }
   int largest() const noexcept { return law_.mask == law_.classes ? law_.mask : law_.classes - 1; }
   bool has_table() const noexcept { return law_.cumulative != nullptr; }

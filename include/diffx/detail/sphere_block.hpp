@@ -179,6 +179,7 @@ struct check_norm_op {
 template <class T, class Process, class Prediction, class Solver, class Guidance, class Noise>
 class sphere_block {
  public:
+  static constexpr bool takes_pasted = false;
   static_assert(std::is_floating_point_v<T>,
                 "diffx: a block of points on spheres holds numbers: batch_view<float>, or double.");
 

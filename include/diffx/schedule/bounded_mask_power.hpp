@@ -36,7 +36,7 @@ struct bounded_mask_power {
   double time(double moved) const noexcept {
     if (moved == 0.0) return 0.0;
     double const share = (moved - least) / span();
-    if (share > 0.0) return std::pow(share, 1.0 / power);
+    if (share > 0.0) return std::fmax(std::pow(share, 1.0 / power), 1e-15);
     return share > -1e-9 ? 1e-15 : share;
   }
   double slope(double t) const noexcept { return span() * power * std::pow(t, power - 1.0); }

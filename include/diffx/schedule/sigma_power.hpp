@@ -47,6 +47,10 @@ struct sigma_power {
                            sigma_max, "finite and above sigma_min");
     diffx::detail::require(rho > 0.0 && std::isfinite(rho), where, "rho", rho,
                            "positive and finite");
+    // Beyond either end the root of a sigma is no number, or that of every sigma is 1.
+    bool const tells = first() > 0.0 && std::isfinite(last()) && last() - first() > 1e-6 * last();
+    diffx::detail::require(tells, where, "rho", rho,
+                           "one whose root tells sigma_min from sigma_max");
   }
 
  private:

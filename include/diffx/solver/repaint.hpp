@@ -54,7 +54,8 @@ struct paste_known {
 ///     after a step to level s:   x <- q(x_s | image) where mask is set, x elsewhere
 ///     jump:                      x ~ q(x_{index - jump_length} | x_index),  the run's renoise
 ///
-/// for numbers, classes and bits, by the process of each: missing cells of a table are filled in.
+/// for numbers, classes and bits of process::xor_bernoulli, by the process of each: missing cells
+/// of a table are filled in. What options.fixed keeps, stays.
 ///
 /// At every jump_length-th level from the end the run goes back samples - 1 times. N steps cost
 /// N + (samples - 1) jump_length J evaluations, J = the number of multiples of jump_length, 0
@@ -82,6 +83,9 @@ struct repaint {
                   "diffx: solver::repaint needs one known_region per block of the state.");
     check();
     for_each_block(run, known, [&](auto& block, auto const& region, level const&) {
+      if (region.image == nullptr) {
+        detail::fail("diffx::solver::repaint: a known_region has a mask and no image");
+      }
       if constexpr (requires { block.check_given(run.exec(), region.image, region.mask); }) {
         block.check_given(run.exec(), region.image, region.mask);
       }
@@ -148,9 +152,10 @@ struct repaint {
       noise::key const key{run.step() - 1, own_draw, block.block(), at.t, at.t};
       if constexpr (requires { block.takes_pasted; }) {
         static_assert(std::remove_cvref_t<decltype(block)>::takes_pasted,
-                      "diffx: solver::repaint gives classes and takes them away, and the solver of "
-                      "this block (solver::decode, solver::remdm, ...) remembers which ones it has "
-                      "set. Use options.fixed, or solver::ancestral.");
+                      "diffx: solver::repaint gives values and takes them away. This block is of "
+                      "packed bits or points on spheres, which take options.fixed, or its solver "
+                      "(solver::decode, solver::remdm, ...) remembers which ones it has set. Use "
+                      "options.fixed, or solver::ancestral.");
         block.paste(run.exec(), region.image, region.mask, at, key);
       } else {
         paste_numbers(run.exec(), block, region, at, key);

@@ -97,6 +97,13 @@ TEST_CASE("valid rows: dropped rows are drawn anew and counted") {
                       400, [](int, std::int64_t n) { return numbered(0, n); }, 0.3),
                   error);
   CHECK_THROWS_AS(table::draw_valid_rows(0, bad), error);
+  auto const unmarked = [](int, std::int64_t count) {
+    auto out = numbered(0, count);
+    out.bad_rows.clear();
+    return out;
+  };
+  CHECK_THROWS_WITH_AS(table::draw_valid_rows(4, unmarked), doctest::Contains("bad_rows = 0"),
+                       error);
   CHECK_THROWS_AS(table::draw_valid_rows(1, bad, 1.0), error);
   CHECK_THROWS_WITH_AS(
       table::draw_valid_rows(4, [](int, std::int64_t n) { return numbered(1, n - 1); }),

@@ -40,6 +40,9 @@ valid_rows draw_valid_rows(std::int64_t rows, Draw const& draw, double most_reje
     auto const got = static_cast<std::int64_t>(d.table.rows());
     diffx::detail::require(got == count, where, "rows that were drawn", static_cast<long long>(got),
                            "as many as were asked for");
+    diffx::detail::require(static_cast<std::int64_t>(d.bad_rows.size()) == got, where,
+                           "marks in bad_rows", static_cast<long long>(d.bad_rows.size()),
+                           "one of every row");
     if (columns.empty()) {
       for (column const& c : d.table.columns()) columns.push_back({c.type, {}, {}});
     }
