@@ -1,4 +1,4 @@
-// expected-error: the matrices of this process .* are in host memory
+// expected-error: the tables of this process
 #include <diffx/grid/time.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/mask_and_replace.hpp>
