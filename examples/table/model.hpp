@@ -360,6 +360,7 @@ inline labelled split_label(table::typed_table const& t, std::string const& name
     out.label = table::typed_table({t.at({name, table::column_kind::category})});
   }
   if (!name.empty()) t.at(name);  // refuses a column that is not there
+  if (rest.empty()) diffx::detail::fail("the table has no column beside the label '" + name + "'");
   out.rest = table::typed_table(std::move(rest),
                                 std::vector<std::int64_t>(t.lines().begin(), t.lines().end()));
   return out;

@@ -117,6 +117,7 @@ struct privacy {
   double real_median = 0.0, real_fifth = 0.0;  // the same of test rows, which are fresh data
   double copies = 0.0, real_copies = 0.0;      // shares of rows that are training rows
   std::int64_t rows = 0;
+  std::int64_t known = 0;  // training rows that distances are measured to: as many as test rows
 };
 
 struct quality {
@@ -220,6 +221,7 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   auto const to_far = a::closest_records(far.view(), asked.view(), kind, ranges);
   privacy& p = q.kept;
   p.rows = asked.rows;
+  p.known = near.rows;
   p.closer = a::closer_to_training(to_near, to_far);
   p.standard_error = 0.5 / std::sqrt(static_cast<double>(asked.rows));
   std::vector<double> made, real_ones;
@@ -268,8 +270,8 @@ inline void print(quality const& q) {
   }
   privacy const& p = q.kept;
   std::printf("\n| privacy | synthetic | real test rows |\n|---|---|---|\n");
-  std::printf("| distance to the closest training row, median | %.4f | %.4f |\n", p.median,
-              p.real_median);
+  std::printf("| distance to the closest of %lld training rows, median | %.4f | %.4f |\n",
+              static_cast<long long>(p.known), p.median, p.real_median);
   std::printf("| the same, 5 %% quantile | %.4f | %.4f |\n", p.fifth, p.real_fifth);
   std::printf("| rows that are training rows | %.2f %% | %.2f %% |\n", 100.0 * p.copies,
               100.0 * p.real_copies);

@@ -3,6 +3,7 @@
 #include <diffx/analysis/relational_quality.hpp>
 #include <diffx/analysis/table_quality.hpp>
 #include <diffx/domain/relational/assemble.hpp>
+#include <diffx/domain/relational/group_labels.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -66,6 +67,17 @@ TEST_CASE("ancestors: along a path, by a missing key to nowhere") {
                        Contains("person.house -> house does not begin where house.town -> town"),
                        error);
   CHECK_THROWS_WITH_AS(analysis::ancestors(real(), path{}), Contains("relations = 0"), error);
+  CHECK_THROWS_WITH_AS(analysis::ancestors(real(), path{7}), Contains("relation = 7"), error);
+  CHECK_THROWS_WITH_AS(analysis::cardinality_shape(real(), real(), 2), Contains("relation = 2"),
+                       error);
+  CHECK_THROWS_WITH_AS(label_groups(real(), 5), Contains("relation = 5"), error);
+  // Beyond 2^53 two keys are one number.
+  schema const wide({{"p", {{"id"}}, "id", {}}, {"c", {{"p"}}, "", {{"p", "p"}}}});
+  CHECK_THROWS_WITH_AS(
+      links_of(database(wide, {table::typed_table({table::numeric_column("id", {0x1p53})}),
+                               table::typed_table({table::numeric_column("p", {0x1p53})})}),
+               0),
+      Contains("make the column a category"), error);
 }
 
 TEST_CASE("k_hop_similarity: the similarity of the joined columns") {

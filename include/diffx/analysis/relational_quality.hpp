@@ -26,6 +26,7 @@ namespace diffx::analysis {
 inline double cardinality_shape(domain::relational::database const& real,
                                 domain::relational::database const& synthetic, std::size_t r) {
   auto const counts = [r](domain::relational::database const& d) {
+    domain::relational::require_relation("diffx::analysis::cardinality_shape", d.schema(), r);
     auto const parent = d.schema().relations()[r].parent;
     auto const n = domain::relational::children_of(
         domain::relational::links_of(d, r), static_cast<std::int64_t>(d.tables()[parent].rows()));
@@ -40,6 +41,7 @@ inline domain::relational::row_links ancestors(domain::relational::database cons
                                                std::span<std::size_t const> path) {
   constexpr auto where = "diffx::analysis::ancestors";
   detail::require(!path.empty(), where, "relations", 0, "at least 1");
+  for (std::size_t const r : path) domain::relational::require_relation(where, d.schema(), r);
   auto out = domain::relational::links_of(d, path[0]);
   for (std::size_t k = 1; k < path.size(); ++k) {
     auto const relations = d.schema().relations();

@@ -166,6 +166,7 @@ inline std::vector<std::int32_t> bins_of(std::span<double const> real, std::span
   table_detail::require_numbers(where, "x", x);
   auto const [least, most] = std::minmax_element(real.begin(), real.end());
   double const width = (*most - *least) / bins;
+  detail::require(std::isfinite(width), where, "range of real", *most - *least, "finite");
   std::vector<std::int32_t> out(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (x[i] < *least || x[i] > *most) {

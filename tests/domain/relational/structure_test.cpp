@@ -52,6 +52,8 @@ TEST_CASE("largest_remainder: shares rounded down, the rest to the largest remai
   CHECK_THROWS_WITH_AS(largest_remainder(ints{1}, -1), Contains("total = -1"), error);
   CHECK_THROWS_WITH_AS(largest_remainder(ints{std::int64_t{1} << 40}, std::int64_t{1} << 40),
                        Contains("must be below 2^63"), error);
+  CHECK_THROWS_WITH_AS(largest_remainder(ints{std::int64_t{1} << 62, std::int64_t{1} << 62}, 1),
+                       Contains("a sum of 63 bits"), error);
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     draws const random(seed, purpose::degrees, 0);
     ints w;
@@ -142,6 +144,18 @@ TEST_CASE("repair_key_tuples: a missing key is equal to none, and blocks keep th
                        Contains("links = 6"), error);
   CHECK_THROWS_WITH_AS(repair_key_tuples({&a}, blocks, draws(1, purpose::repair, 0), -1),
                        Contains("tries = -1"), error);
+  // What is returned is what is there at the end, also where a row is new because its twin went.
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    draws const random(seed, purpose::dealing, 0);
+    row_links u, v;
+    for (std::int64_t i = 0; i < 6; ++i) {
+      u.push_back(random.below(2, i));
+      v.push_back(random.below(3, i + 6));
+    }
+    std::int64_t const equal =
+        repair_key_tuples({&u, &v}, ints(6, 0), draws(seed, purpose::repair, 0), 2);
+    CHECK(equal == repeats({u, v}));
+  }
 }
 
 // ---- block structures ----
@@ -305,6 +319,25 @@ TEST_CASE("block_structure: given labels, and their edges") {
                        error);
   CHECK_THROWS_WITH_AS(block_structure(s, {{1, 1}, {{5}}}, {{0}, {0}}), Contains("link = 5"),
                        error);
+}
+
+TEST_CASE("block_structure: edges to blocks without rows go to parents, missing keys stay few") {
+  schema const s({plain("p", {}), plain("c", {{"p", true}})});
+  structure x{{10, 100}, {row_links(100, 0)}};
+  x.links[0][99] = -1;
+  row_blocks blocks(2);
+  blocks[0].assign(10, 1);
+  blocks[0][0] = 0;  // of its kind there is one, which four parents may not hold
+  blocks[1].assign(100, 0);
+  block_structure const model(s, x, blocks);
+  bool rerouted = false;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    auto const d = model.draw({4, 100}, seed);
+    auto const& links = d.result.links[0];
+    CHECK(std::count(links.begin(), links.end(), -1) == 1);
+    rerouted = rerouted || d.rerouted[0] == 99;
+  }
+  CHECK(rerouted);
 }
 
 TEST_CASE("block_structure: tuples that must be unique, degrees and edges unchanged") {

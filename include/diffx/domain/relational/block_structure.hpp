@@ -36,7 +36,7 @@ using row_blocks = std::vector<std::vector<std::int64_t>>;
 
 /// Blocks of rows of like degree: for every relation in which the table is the parent, the bin of
 /// a row's number of children, by quantiles; a block is a combination of bins. Equal degrees are in
-/// one bin, so `bins` above the number of degrees makes one of each.
+/// one bin, so with `bins` of at least the number of rows every degree has one of its own.
 inline row_blocks degree_blocks(schema const& s, structure const& from, int bins = 4) {
   detail::require(bins >= 1, "diffx::domain::relational::degree_blocks", "bins", bins,
                   "at least 1");
@@ -229,18 +229,23 @@ class block_structure {
       auto weights = edges_[r][a];
       auto const size = static_cast<std::int64_t>(child_rows[a].size());
       auto const plain = largest_remainder(weights, size);
-      std::int64_t usable = weights[blocks];
+      // Edges to parents that are not there go to those that are; missing keys stay as many.
+      std::int64_t usable = 0, lost = 0;
+      std::vector<std::int64_t> sizes;
       for (std::size_t b = 0; b < blocks; ++b) {
+        sizes.push_back(static_cast<std::int64_t>(parent_rows[b].size()));
         if (parent_rows[b].empty()) {
           out.rerouted.back() += plain[b];
+          lost += weights[b];
           weights[b] = 0;
         }
         usable += weights[b];
       }
-      for (std::size_t b = 0; b < blocks && usable == 0; ++b) {
-        weights[b] = static_cast<std::int64_t>(parent_rows[b].size());
+      if (usable == 0 && lost > 0 && !parent_block.empty()) {
+        auto const spread = largest_remainder(sizes, lost);
+        std::copy(spread.begin(), spread.end(), weights.begin());
       }
-      if (size > 0 && usable == 0 && parent_block.empty()) {
+      if (size > 0 && usable == 0 && weights[blocks] == 0 && parent_block.empty()) {
         detail::fail(std::string(where) + ": " + schema_.text(r) +
                      ": there are child rows, but no parents");
       }

@@ -94,7 +94,15 @@ inline std::string key_text(domain::table::column const& c, std::size_t row) {
 class key_rows {
  public:
   explicit key_rows(domain::table::column const& keys) {
-    if (keys.type.kind != domain::table::column_kind::category) plan(keys.numbers);
+    if (keys.type.kind != domain::table::column_kind::category) {
+      for (double const k : keys.numbers) {
+        if (std::fabs(k) >= 0x1p53) {
+          fail("diffx::domain::relational: column '" + keys.type.name + "': the key " + text(k) +
+               " is no number that is told from its neighbours; make the column a category");
+        }
+      }
+      plan(keys.numbers);
+    }
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (!has_key(keys, i)) continue;
       auto const row = static_cast<std::int64_t>(i);
@@ -195,12 +203,18 @@ inline void require_integrity(std::string_view where, database const& d) {
                std::to_string(found.size()) + ")");
 }
 
+inline void require_relation(std::string_view where, schema const& s, std::size_t r) {
+  detail::require(r < s.relations().size(), where, "relation", r,
+                  "below " + std::to_string(s.relations().size()) + ", those of the schema");
+}
+
 /// For every row of a relation's child, the parent's row; -1 where the key is missing.
 using row_links = std::vector<std::int64_t>;
 
-/// Errors    a key that no parent has: throws diffx::error.
+/// Errors    no such relation, a key that no parent has: throws diffx::error.
 inline row_links links_of(database const& d, std::size_t r) {
   schema const& s = d.schema();
+  require_relation("diffx::domain::relational::links_of", s, r);
   relation const& rel = s.relations()[r];
   table::column const& c = d.tables()[rel.child].at(s.key(r).column);
   detail::key_rows const rows(d.tables()[rel.parent].at(s.tables()[rel.parent].primary_key));

@@ -26,7 +26,9 @@ inline std::vector<std::int64_t> largest_remainder(std::span<std::int64_t const>
   std::int64_t sum = 0;
   for (std::int64_t const w : weights) {
     detail::require(w >= 0, where, "weight", static_cast<long long>(w), "at least 0");
-    sum += w;
+    if (__builtin_add_overflow(sum, w, &sum)) {
+      detail::reject(where, "weight", static_cast<long long>(w), "one with a sum of 63 bits");
+    }
   }
   detail::require(total >= 0, where, "total", static_cast<long long>(total), "at least 0");
   detail::require(sum > 0 || total == 0, where, "sum of the weights", static_cast<long long>(sum),
@@ -130,7 +132,6 @@ inline std::int64_t repair_key_tuples(std::vector<row_links*> const& keys,
     auto const t = tuples.at(i);
     if (detail::key_tuples::counts(t) && tuples.count(t)++ > 0) again.push_back(i);
   }
-  std::int64_t left = 0;
   for (std::size_t const i : again) {
     auto const& partners = of_block[blocks[i]];
     bool good = tuples.count(tuples.at(i)) == 1;  // another row may have moved away
@@ -156,7 +157,13 @@ inline std::int64_t repair_key_tuples(std::vector<row_links*> const& keys,
         if (detail::key_tuples::counts(t)) ++tuples.count(t);
       }
     }
-    left += good ? 0 : 1;
+  }
+  // Counted at the end: a row may have become new because another one moved away.
+  std::int64_t left = 0;
+  detail::key_tuples now(keys);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    auto const t = now.at(i);
+    left += detail::key_tuples::counts(t) && now.count(t)++ > 0 ? 1 : 0;
   }
   return left;
 }

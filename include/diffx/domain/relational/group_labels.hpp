@@ -56,8 +56,8 @@ inline group_labels label_groups(database const& d, std::size_t r, label_options
                                  std::vector<std::vector<std::int64_t>> const& below = {}) {
   constexpr auto where = "diffx::domain::relational::label_groups";
   schema const& s = d.schema();
+  auto const links = links_of(d, r);  // refuses a relation that is not there
   relation const& rel = s.relations()[r];
-  auto const links = links_of(d, r);
   auto const parents = static_cast<std::int64_t>(d.tables()[rel.parent].rows());
   auto const lengths = children_of(links, parents);
   auto const groups = group_by_parent(links, parents);
