@@ -400,7 +400,9 @@ class run {
     }
     if constexpr (!dynamic) replan(std::index_sequence<B...>{});
     begin(std::index_sequence<B...>{});
-    if (options_.check_finite) bad_.resize(static_cast<std::size_t>(std::get<0>(x).batch));
+    if (options_.check_finite) {
+      bad_ = std::vector<std::int64_t>(static_cast<std::size_t>(std::get<0>(x).batch));
+    }
   }
 
   template <std::size_t... B>
