@@ -2,11 +2,11 @@
 
 // Grey pixels with captions, written as PNG.
 
+#include <diffx/detail/whole_file.hpp>
 #include <diffx/error.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -106,25 +106,15 @@ struct canvas {
   }
 };
 
-/// Writes the whole file or nothing: a temporary beside it is renamed once it is complete.
+/// Writes the whole file or nothing.
 inline void write_png(canvas const& c, std::string const& path) {
-  std::string const temporary = path + ".part";
   int size = 0;
   unsigned char* const data =
       stbi_write_png_to_mem(c.pixels.data(), c.width, c.width, c.height, 1, &size);
   if (data == nullptr) diffx::detail::fail("cannot encode the picture: out of memory");
-  std::FILE* const file = std::fopen(temporary.c_str(), "wb");
-  bool written = false;
-  if (file != nullptr) {
-    written = std::fwrite(data, 1, static_cast<std::size_t>(size), file) ==
-              static_cast<std::size_t>(size);
-    written = std::fclose(file) == 0 && written;
-  }
+  std::string const bytes(reinterpret_cast<char const*>(data), static_cast<std::size_t>(size));
   std::free(data);
-  if (!written || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    std::remove(temporary.c_str());
-    diffx::detail::fail("cannot write " + path + ": is the folder there and writable?");
-  }
+  diffx::detail::write_whole_file("picture", path, bytes);
 }
 
 }  // namespace example

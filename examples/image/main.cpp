@@ -9,8 +9,8 @@
 #include <diffx/sampler.hpp>
 
 #include "compositions.hpp"
+#include "option_value.hpp"
 #include "sheet.hpp"
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -24,6 +24,7 @@
 namespace {
 
 using namespace diffx;
+using example::number;
 using wall_clock = std::chrono::steady_clock;
 
 double seconds_since(wall_clock::time_point start) {
@@ -50,18 +51,6 @@ constexpr char const* usage =
     "  --threads T       (all)   --weights F  a safetensors file\n"
     "  --output F.png    (garments.png)\n"
     "  --quiet           no progress line     --list  solvers    --help\n";
-
-template <class V>
-V number(std::string_view option, std::string_view text, V low, V high) {
-  V value{};
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  bool const whole = error == std::errc{} && end == text.data() + text.size();
-  if (!whole || !(value >= low && value <= high)) {
-    detail::fail(std::string(option) + " = " + std::string(text) + ", must be a number in [" +
-                 std::to_string(low) + ", " + std::to_string(high) + "]");
-  }
-  return value;
-}
 
 arguments parse(int argc, char** argv) {
   arguments a;

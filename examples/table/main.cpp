@@ -5,10 +5,10 @@
 #include <diffx/exec/threads.hpp>
 
 #include "model.hpp"
+#include "option_value.hpp"
 #include "picture.hpp"
 #include "report.hpp"
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -56,18 +56,6 @@ void print_usage() {
       "  CSV     --missing TEXT    a field that is a missing cell   --category COLUMN  of digits\n"
       "  all     --seed S (1)  --threads T (2)  --help\n",
       stdout);
-}
-
-template <class V>
-V number(std::string_view option, std::string_view text, V low, V high) {
-  V value{};
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  bool const whole = error == std::errc{} && end == text.data() + text.size();
-  if (!whole || !(value >= low && value <= high)) {
-    detail::fail(std::string(option) + " = " + std::string(text) + ", must be a number in [" +
-                 detail::text(low) + ", " + detail::text(high) + "]");
-  }
-  return value;
 }
 
 arguments parse(int argc, char** argv) {

@@ -6,8 +6,8 @@
 #include <diffx/noise/counted.hpp>
 
 #include "decoders.hpp"
+#include "option_value.hpp"
 #include "timed.hpp"
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -20,6 +20,7 @@
 namespace {
 
 using namespace diffx;
+using example::number;
 
 struct arguments {
   std::string mode = "generate", text, decoder = "fast_dllm";
@@ -44,18 +45,6 @@ void print_usage() {
       "  --temperature T   of decoders that draw (0.8)   --threshold P  (0.9)\n"
       "  --seed S (1)      --threads T (all)   --models FOLDER   --watch   --help\n",
       stdout);
-}
-
-template <class V>
-V number(std::string_view option, std::string_view text, V low, V high) {
-  V value{};
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  bool const whole = error == std::errc{} && end == text.data() + text.size();
-  if (!whole || !(value >= low && value <= high)) {
-    detail::fail(std::string(option) + " = " + std::string(text) + ", must be a number in [" +
-                 std::to_string(low) + ", " + std::to_string(high) + "]");
-  }
-  return value;
 }
 
 arguments parse(int argc, char** argv) {

@@ -401,6 +401,7 @@ class run {
     if constexpr (!dynamic) replan(std::index_sequence<B...>{});
     begin(std::index_sequence<B...>{});
     if (options_.check_finite) {
+      // Not resize(): g++ 12 warns of a copy of 2^63 bytes that an empty vector never makes.
       bad_ = std::vector<std::int64_t>(static_cast<std::size_t>(std::get<0>(x).batch));
     }
   }

@@ -5,9 +5,11 @@
 #include <diffx/exec/threads.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/prediction/product.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/columns.hpp>
 #include <diffx/process/marginal.hpp>
+#include <diffx/process/product.hpp>
 #include <diffx/process/uniform.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/mask_power.hpp>
@@ -24,12 +26,16 @@
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace {
 
 using namespace diffx;
 using codes = std::vector<std::int32_t>;
+
+static_assert(column_process<process::columns<process::uniform<>>>);
+static_assert(!categorical_process<process::columns<process::uniform<>>>);
 
 batch_view<std::int32_t> view(codes& x, std::int64_t columns) {
   return {x.data(), static_cast<std::int64_t>(x.size()) / columns, columns};
@@ -270,6 +276,65 @@ TEST_CASE("columns: fixed cells stay, checkpoints go on, and wrong states are na
   sampler const flips{process, solver::xor_renoise{}};
   CHECK_THROWS_WITH_AS(flips.sample(host, network, g, view(x, 2)),
                        doctest::Contains("the classes of the process = 5"), error);
+}
+
+TEST_CASE("classes: workspace beyond 2^63 bytes is refused before anything is allocated") {
+  sampler const s{process::uniform<>(2147483647), solver::ancestral{}};
+  batch_view<std::int32_t> const huge{nullptr, 1, (std::int64_t{1} << 31) + 1};
+  CHECK_THROWS_WITH_AS(s.workspace_size(exec::host{}, some_network(1), huge),
+                       doctest::Contains("workspace of logits"), error);
+  batch_view<std::int32_t> const longer{nullptr, 1, std::int64_t{1} << 33};
+  CHECK_THROWS_WITH_AS(s.workspace_size(exec::host{}, some_network(1), longer),
+                       doctest::Contains("logits of a sample"), error);
+}
+
+TEST_CASE("a run that went back has other noise than the caller's fork of the same label") {
+  process::uniform<> const p(1000);
+  sampler const s{p, solver::ancestral{}};
+  auto const network = denoiser::predicts<prediction::x0_posterior<float>>(
+      [](auto const&, auto const&, query const&, batch_view<float> out) {
+        for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = 0.0F;
+      });
+  auto const g = grid::uniform_t(p, 4);
+  exec::host const host;
+  codes x(200), y(200);
+  detail::workspace const a(s.workspace_size(host, network, view(x, 1)));
+  detail::workspace const b(s.workspace_size(host, network, view(x, 1)));
+  auto run = s.start(host, network, g, view(x, 1), a.span());
+  run.advance();
+  auto fork = run.fork(1, std::tuple{view(y, 1)}, b.span());
+  run.renoise(1, 1);
+  run.finish();
+  fork.finish();
+  int same = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) same += x[i] == y[i] ? 1 : 0;
+  CHECK(same < 20);
+}
+
+TEST_CASE("a checkpoint of a product knows the schedule of every block") {
+  using curved = process::uniform<schedule::polynomial>;
+  auto const network = denoiser::predicts<
+      prediction::product<prediction::x0_posterior<float>, prediction::x0_posterior<float>>>(
+      [](auto const&, auto const&, query const&, auto const& out) {
+        for (std::int64_t i = 0; i < std::get<0>(out).size(); ++i) std::get<0>(out).data[i] = 0.0F;
+        for (std::int64_t i = 0; i < std::get<1>(out).size(); ++i) std::get<1>(out).data[i] = 0.0F;
+      });
+  exec::host const host;
+  codes x(6), y(6);
+  std::tuple const state{view(x, 2), view(y, 2)};
+  auto const checkpoint_of = [&](double power, std::vector<std::byte> const& from) {
+    sampler const s{process::product{std::tuple{curved(3, {1.0}), curved(3, {power})}},
+                    solver::ancestral{}};
+    auto const g = grid::uniform_t(std::get<0>(s.process.parts), 5);
+    detail::workspace const memory(s.workspace_size(host, network, state));
+    auto run = s.start(host, network, g, state, memory.span());
+    run.advance();
+    if (!from.empty()) run.resume(from);
+    return run.checkpoint();
+  };
+  auto const second = checkpoint_of(2.0, {});
+  CHECK_NOTHROW(checkpoint_of(2.0, second));
+  CHECK_THROWS_AS(checkpoint_of(3.0, second), error);
 }
 
 }  // namespace

@@ -12,9 +12,9 @@
 #include <diffx/sampler.hpp>
 
 #include "../compositions.hpp"
+#include "option_value.hpp"
 #include "plot.hpp"
 #include <Eigen/Dense>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -26,6 +26,7 @@
 namespace {
 
 using namespace diffx;
+using example::number;
 using matrix = Eigen::MatrixXd;
 using vector = Eigen::VectorXd;
 
@@ -64,15 +65,6 @@ struct series {
   std::string name;
   std::vector<score> points;
 };
-
-int count(std::string_view option, std::string_view text) {
-  int value = 0;
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 20 || value > 1'000'000) {
-    detail::fail(std::string(option) + " = " + std::string(text) + ", must be in [20, 1000000]");
-  }
-  return value / 10;
-}
 
 struct study {
   int per_class;
@@ -140,7 +132,7 @@ void run_study(int argc, char** argv) {
       return;
     }
     if (option == "--pictures")
-      per_class = count(option, argv[++i]);
+      per_class = number(option, argv[++i], 20, 1'000'000) / 10;
     else if (option == "--plot")
       plot = argv[++i];
     else

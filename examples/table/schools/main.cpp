@@ -8,14 +8,15 @@
 #include <diffx/domain/relational/group_labels.hpp>
 
 #include "../model.hpp"
+#include "option_value.hpp"
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -156,17 +157,12 @@ void make_schools(double minutes) {
 
 int main(int argc, char** argv) {
   try {
-    double minutes = 1.0;
-    if (argc == 3 && std::strcmp(argv[1], "--minutes") == 0) {
-      auto const [end, failed] = std::from_chars(argv[2], argv[2] + std::strlen(argv[2]), minutes);
-      if (failed != std::errc{} || *end != '\0' || !(minutes > 0.0)) argc = 0;
-    } else if (argc != 1) {
-      argc = 0;
-    }
-    if (argc == 0) {
+    bool const told = argc == 3 && std::string_view(argv[1]) == "--minutes";
+    if (argc != 1 && !told) {
       std::fputs("usage: diffx_table_schools [--minutes M]   of training each, 1\n", stderr);
       return 2;
     }
+    double const minutes = told ? number("--minutes", argv[2], 0.01, 1e5) : 1.0;
     make_schools(minutes);
   } catch (std::exception const& e) {
     std::fprintf(stderr, "diffx_table_schools: %s\n", e.what());

@@ -19,8 +19,8 @@
 #include <diffx/sampler.hpp>
 #include <diffx/solver/decode.hpp>
 
+#include "option_value.hpp"
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -35,6 +35,7 @@
 namespace {
 
 using namespace diffx;
+using example::number;
 namespace net = denoiser::eigen;
 using clock_type = std::chrono::steady_clock;
 
@@ -301,15 +302,6 @@ void print(nlohmann::json const& r) {
       get("flop_ratio"), get("seconds"), get("wall_ratio"), 100.0 * get("outside_network"));
 }
 
-int number(std::string_view option, std::string_view text) {
-  int value = 0;
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > 100'000) {
-    detail::fail(std::string(option) + " = " + std::string(text) + ", must be in [1, 100000]");
-  }
-  return value;
-}
-
 void compare(int argc, char** argv) {
   settings with;
   for (int i = 1; i < argc; ++i) {
@@ -327,11 +319,11 @@ void compare(int argc, char** argv) {
       return;
     }
     if (option == "--length")
-      with.lengths = {number(option, argv[++i])};
+      with.lengths = {number(option, argv[++i], 1, 100'000)};
     else if (option == "--seeds")
-      with.seeds = number(option, argv[++i]);
+      with.seeds = number(option, argv[++i], 1, 100'000);
     else if (option == "--block")
-      with.block = number(option, argv[++i]);
+      with.block = number(option, argv[++i], 1, 100'000);
     else if (option == "--json")
       with.json = argv[++i];
     else if (option == "--model")

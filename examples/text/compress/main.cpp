@@ -9,8 +9,8 @@
 #include <diffx/exec/threads.hpp>
 #include <diffx/process/absorbing.hpp>
 
+#include "option_value.hpp"
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -28,6 +28,7 @@
 namespace {
 
 using namespace diffx;
+using example::number;
 using wall_clock = std::chrono::steady_clock;
 using tokens = std::vector<std::uint8_t>;  // ASCII; 0 is the mask
 using bytes = std::vector<std::uint8_t>;
@@ -51,18 +52,6 @@ constexpr char const* usage =
     "  --limit N     characters of the file; 0: all (0)\n"
     "  --seed S      of the orders of generation (1)\n"
     "  --threads T   (all)     --weights F  a safetensors file     --help\n";
-
-template <class V>
-V number(std::string_view option, std::string_view text, V low, V high) {
-  V value{};
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  bool const whole = error == std::errc{} && end == text.data() + text.size();
-  if (!whole || value < low || value > high) {
-    detail::fail(std::string(option) + " = " + std::string(text) + ", must be a number in [" +
-                 std::to_string(low) + ", " + std::to_string(high) + "]");
-  }
-  return value;
-}
 
 /// False if the program is to stop after its usage.
 bool read(int argc, char** argv, arguments& a) {

@@ -11,10 +11,10 @@
 #include <diffx/grid/time.hpp>
 
 #include "../decoders.hpp"
+#include "option_value.hpp"
 #include "plot.hpp"
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -28,6 +28,7 @@
 namespace {
 
 using namespace diffx;
+using example::number;
 
 constexpr int length = 256, prompt_length = 48;
 
@@ -130,10 +131,7 @@ void run_study(int argc, char** argv) {
     }
     std::string_view const value = argv[++i];
     if (option == "--texts") {
-      auto const [end, error] = std::from_chars(value.data(), value.data() + value.size(), texts);
-      if (error != std::errc{} || end != value.data() + value.size() || texts < 1 || texts > 1000) {
-        detail::fail("--texts = " + std::string(value) + ", must be in [1, 1000]");
-      }
+      texts = number(option, value, 1, 1000);
     } else if (option == "--plot") {
       plot = value;
     } else {

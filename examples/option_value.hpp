@@ -1,0 +1,26 @@
+#pragma once
+
+#include <diffx/error.hpp>
+
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace example {
+
+/// The number that a command line gives an option; refused with the option's name and range.
+template <class V>
+V number(std::string_view option, std::string_view text, V low, V high) {
+  V value{};
+  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  bool const whole = error == std::errc{} && end == text.data() + text.size();
+  if (!whole || !(value >= low && value <= high)) {
+    diffx::detail::fail(std::string(option) + " = " + std::string(text) +
+                        ", must be a number in [" + diffx::detail::text(low) + ", " +
+                        diffx::detail::text(high) + "]");
+  }
+  return value;
+}
+
+}  // namespace example
