@@ -35,7 +35,8 @@ class xor_packed : public xor_bernoulli {
 
   xor_packed(schedule::flip_table flips, std::int64_t bits)
       : xor_bernoulli(std::move(flips)), bits_(bits) {
-    diffx::detail::require(bits >= 1, "diffx::process::xor_packed", "bits", static_cast<long long>(bits), "at least 1");
+    diffx::detail::require(bits >= 1, "diffx::process::xor_packed", "bits",
+                           static_cast<long long>(bits), "at least 1");
   }
 
   std::int64_t bits() const noexcept { return bits_; }
