@@ -505,7 +505,8 @@ TEST_CASE("xor_packed: what is refused") {
   schedule::flip_table const flips({0.1, 0.5});
   for (std::int64_t const bits : {0, -3}) {
     auto const what = test::message_of([&] { xor_packed(flips, bits); });
-    CHECK(test::says(what, "process::xor_packed", "bits", std::to_string(bits), "at least 1"));
+    CHECK(
+        test::says(what, "diffx::process::xor_packed", "bits", std::to_string(bits), "at least 1"));
   }
   xor_packed const process(flips, 33);
   CHECK(process.bits() == 33);
