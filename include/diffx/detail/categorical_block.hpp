@@ -10,6 +10,8 @@
 #include <diffx/detail/kernel_row.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/matrix_law.hpp>
+#include <diffx/detail/position_words.hpp>
+#include <diffx/detail/short_rows.hpp>
 #include <diffx/error.hpp>
 
 #include <array>
@@ -21,20 +23,6 @@
 #include <utility>
 
 namespace diffx::detail {
-
-/// The words of one position, block after block.
-template <class Noise>
-struct position_words {
-  Noise const* noise;
-  noise::key key;
-  std::int64_t sample, position;
-
-  DIFFX_HD random::words4 operator()(int block) const {
-    noise::key k = key;
-    k.draw += block;
-    return noise->words(k, sample, position);
-  }
-};
 
 /// Reports a position that cannot be drawn. A kernel has no exceptions: there the launch fails.
 DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t position,
@@ -102,6 +90,50 @@ struct class_pass {
     row.classes = layout.width(position);
     row.excluded = layout.law(position).mask;
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
+    put(index, sample, position, next);
+  }
+
+  /// The positions of a group at once; the same draws.
+  void operator()(row_group const& rows) const {
+    using short_row = short_rows<T, G>;
+    std::int64_t index[short_row::lanes], sample[short_row::lanes], position[short_row::lanes];
+    std::int64_t at = rows.first, s = at / positions, p = at - s * positions;
+    for (int i = 0; i < short_row::lanes; ++i) {  // those past the last repeat it
+      index[i] = at;
+      sample[i] = first_sample + s;
+      position[i] = p;
+      if (i + 1 >= rows.count) continue;
+      at += rows.step;
+      for (p += rows.step; p >= positions; p -= positions) ++s;
+    }
+    auto const& law = layout.law(position[0]);
+    int asked = 0;  // a position that is not masked does not ask for its row
+    for (int i = 0; i < rows.count; ++i) {
+      asked += law.mask < 0 || static_cast<int>(state[index[i]]) == law.mask ? 1 : 0;
+    }
+    if (layout.width(position[0]) > short_row::most_classes || 2 * asked < rows.count) {
+      for (int i = 0; i < rows.count; ++i) (*this)(index[i]);
+      return;
+    }
+    short_row read;
+    read.scan(source, weight, rows, layout.width(position[0]), law.mask);
+    std::uint32_t words[4][short_row::lanes];
+    words_of(noise, key, sample, position, words);
+    for (int i = 0; i < rows.count; ++i) {
+      if (fixed != nullptr && fixed[index[i]] != 0) continue;
+      position_words const more{&noise, key, sample[i], position[i]};
+      random::words4 const first{{words[0][i], words[1][i], words[2][i], words[3][i]}};
+      auto const random = [&](int block) { return block == 0 ? first : more(block); };
+      typename short_row::row row(read, i);
+      put(index[i], sample[i] - first_sample, position[i],
+          Solver::template advance<Prediction::is_cavity>(
+              layout.weights(position[i]), law, static_cast<int>(state[index[i]]), row, random));
+    }
+  }
+
+ private:
+  DIFFX_HD void put(std::int64_t index, std::int64_t sample, std::int64_t position,
+                    int next) const {
     if (next < 0) {
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
               position, key.step);
@@ -110,7 +142,6 @@ struct class_pass {
     state[index] = static_cast<Code>(next);
   }
 
- private:
   DIFFX_HD int drawn(std::int64_t index, class_row<T, G>& row,
                      position_words<Noise> const& words) const {
     if constexpr (counts_capped<Solver>) {
@@ -408,7 +439,14 @@ class categorical_block {
       pass.source[b] = mixed.source[b];
       pass.weight[b] = mixed.weight[b];
     }
-    exec.for_each_sample(x_.size(), pass);
+    if constexpr (Exec::on_host && takes_short_rows<Solver> && !matrix_process<Process> &&
+                  !scores_classes<Prediction>) {
+      exec.for_each_sample(layout.groups(x_.batch, x_.features), [&](std::int64_t group) {
+        pass(layout.group(group, x_.batch, x_.features));
+      });
+    } else {
+      exec.for_each_sample(x_.size(), pass);
+    }
   }
 
   /// A branch that was not asked this time stands for one that was, with weight 0. The first one

@@ -5,6 +5,7 @@
 #include <diffx/config.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/matrix_law.hpp>
+#include <diffx/detail/row_group.hpp>
 #include <diffx/error.hpp>
 #include <diffx/step.hpp>
 #include <diffx/timetable.hpp>
@@ -30,6 +31,14 @@ struct same_positions {
   DIFFX_HD std::int64_t first_logit(std::int64_t sample, std::int64_t positions,
                                     std::int64_t position) const noexcept {
     return (sample * positions + position) * classes;
+  }
+
+  std::int64_t groups(std::int64_t batch, std::int64_t positions) const noexcept {
+    return (batch * positions + row_group::most - 1) / row_group::most;
+  }
+  row_group group(std::int64_t at, std::int64_t batch, std::int64_t positions) const noexcept {
+    std::int64_t const first = at * row_group::most, left = batch * positions - first;
+    return {first, 1, first * classes, classes, row_group::of(left)};
   }
 };
 
@@ -57,6 +66,16 @@ struct own_positions {
   DIFFX_HD std::int64_t first_logit(std::int64_t sample, std::int64_t,
                                     std::int64_t position) const noexcept {
     return sample * logits + column[position].first;
+  }
+
+  /// A column of several samples; all columns of these samples follow each other.
+  std::int64_t groups(std::int64_t batch, std::int64_t positions) const noexcept {
+    return (batch + row_group::most - 1) / row_group::most * positions;
+  }
+  row_group group(std::int64_t at, std::int64_t batch, std::int64_t positions) const noexcept {
+    std::int64_t const c = at % positions, sample = at / positions * row_group::most;
+    return {sample * positions + c, positions, sample * logits + column[c].first, logits,
+            row_group::of(batch - sample)};
   }
 };
 
