@@ -95,39 +95,28 @@ struct class_pass {
 
   /// The positions of a group at once; the same draws.
   void operator()(row_group const& rows) const {
-    using short_row = short_rows<T, G>;
-    std::int64_t index[short_row::lanes], sample[short_row::lanes], position[short_row::lanes];
-    std::int64_t at = rows.first, s = at / positions, p = at - s * positions;
-    for (int i = 0; i < short_row::lanes; ++i) {  // those past the last repeat it
-      index[i] = at;
-      sample[i] = first_sample + s;
-      position[i] = p;
-      if (i + 1 >= rows.count) continue;
-      at += rows.step;
-      for (p += rows.step; p >= positions; p -= positions) ++s;
-    }
-    auto const& law = layout.law(position[0]);
+    group_places const at(rows, positions);
+    auto const& law = layout.law(at.position[0]);
+    int const classes = layout.width(at.position[0]);
     int asked = 0;  // a position that is not masked does not ask for its row
     for (int i = 0; i < rows.count; ++i) {
-      asked += law.mask < 0 || static_cast<int>(state[index[i]]) == law.mask ? 1 : 0;
+      asked += law.mask < 0 || static_cast<int>(state[at.index[i]]) == law.mask ? 1 : 0;
     }
-    if (layout.width(position[0]) > short_row::most_classes || 2 * asked < rows.count) {
-      for (int i = 0; i < rows.count; ++i) (*this)(index[i]);
+    if (classes > short_rows<T, G>::most_classes || 2 * asked < rows.count) {
+      for (int i = 0; i < rows.count; ++i) (*this)(at.index[i]);
       return;
     }
-    short_row read;
-    read.scan(source, weight, rows, layout.width(position[0]), law.mask);
-    std::uint32_t words[4][short_row::lanes];
-    words_of(noise, key, sample, position, words);
+    short_rows<T, G> read;
+    read.scan(source, weight, rows, classes, law.mask);
+    group_words<Noise> const words(noise, key, at, first_sample);
     for (int i = 0; i < rows.count; ++i) {
-      if (fixed != nullptr && fixed[index[i]] != 0) continue;
-      position_words const more{&noise, key, sample[i], position[i]};
-      random::words4 const first{{words[0][i], words[1][i], words[2][i], words[3][i]}};
-      auto const random = [&](int block) { return block == 0 ? first : more(block); };
-      typename short_row::row row(read, i);
-      put(index[i], sample[i] - first_sample, position[i],
+      std::int64_t const index = at.index[i], sample = at.sample[i], position = at.position[i];
+      if (fixed != nullptr && fixed[index] != 0) continue;
+      typename short_rows<T, G>::row row(read, i);
+      begun_words<Noise> const random{words[i], {&noise, key, first_sample + sample, position}};
+      put(index, sample, position,
           Solver::template advance<Prediction::is_cavity>(
-              layout.weights(position[i]), law, static_cast<int>(state[index[i]]), row, random));
+              layout.weights(position), law, static_cast<int>(state[index]), row, random));
     }
   }
 
@@ -217,13 +206,35 @@ struct forget_op {
   std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
-    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    auto const w = noise.words(key, first_sample + sample, position);
+    forget(index, position, noise.words(key, first_sample + sample, position));
+  }
+
+  /// The positions of a group at once; the same draws.
+  void operator()(row_group const& rows) const {
+    group_places const at(rows, positions);
+    group_words<Noise> const words(noise, key, at, first_sample);
+    for (int i = 0; i < rows.count; ++i) forget(at.index[i], at.position[i], words[i]);
+  }
+
+ private:
+  DIFFX_HD void forget(std::int64_t index, std::int64_t position, random::words4 const& w) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     if (unit_uniform(w.word[0], w.word[1]) < layout.weights(position)[0]) return;
     state[index] = static_cast<Code>(layout.law(position).draw(unit_uniform(w.word[2], w.word[3])));
   }
 };
+
+/// Calls an operation for every position, or where it can take them for a group at a time.
+template <class Exec, class Op>
+void for_each_position(Exec const& exec, std::int64_t batch, std::int64_t positions, Op const& op) {
+  if constexpr (Exec::on_host && requires(row_group rows) { op(rows); }) {
+    exec.for_each_sample(op.layout.groups(batch, positions),
+                         [&](std::int64_t group) { op(op.layout.group(group, batch, positions)); });
+  } else {
+    exec.for_each_sample(batch * positions, op);
+  }
+}
 
 /// Draws from the row of a matrix that belongs to the class.
 template <class Code, class Noise>
@@ -439,14 +450,14 @@ class categorical_block {
       pass.source[b] = mixed.source[b];
       pass.weight[b] = mixed.weight[b];
     }
-    if constexpr (Exec::on_host && takes_short_rows<Solver> && !matrix_process<Process> &&
+    if constexpr (takes_short_rows<Solver> && !matrix_process<Process> &&
                   !scores_classes<Prediction>) {
-      exec.for_each_sample(layout.groups(x_.batch, x_.features), [&](std::int64_t group) {
-        pass(layout.group(group, x_.batch, x_.features));
-      });
-    } else {
-      exec.for_each_sample(x_.size(), pass);
+      // Long rows one by one: a few of them are work for several threads.
+      if (laws_.has_short_rows()) {
+        return for_each_position(exec, x_.batch, x_.features, pass);
+      }
     }
+    exec.for_each_sample(x_.size(), pass);
   }
 
   /// A branch that was not asked this time stands for one that was, with weight 0. The first one
@@ -470,7 +481,7 @@ class categorical_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const&, noise::key key) {
     require_reachable<Exec>();
-    exec.for_each_sample(x_.size(), forgetting(laws_.forgetting(), key));
+    for_each_position(exec, x_.batch, x_.features, forgetting(laws_.forgetting(), key));
     if (fixed_ != nullptr) check(exec);
   }
 
@@ -480,7 +491,7 @@ class categorical_block {
     check(exec);
     noising(now, then, key, [&](auto const& op) {
       require_reachable<Exec>();
-      exec.for_each_sample(x_.size(), op);
+      for_each_position(exec, x_.batch, x_.features, op);
     });
   }
 

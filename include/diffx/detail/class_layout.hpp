@@ -90,6 +90,7 @@ class position_laws {
   }
   int largest() const noexcept { return law_.mask == law_.classes ? law_.mask : law_.classes - 1; }
   bool has_table() const noexcept { return law_.cumulative != nullptr; }
+  bool has_short_rows() const noexcept { return law_.classes <= row_group::most_classes; }
   limit_law const& law() const noexcept { return law_; }
 
   template <class Hash>
@@ -139,12 +140,14 @@ class position_laws<Process> {
       first += law.classes;
       int const top = law.mask == law.classes ? law.mask : law.classes - 1;
       largest_ = top > largest_ ? top : largest_;
+      has_short_rows_ = has_short_rows_ || law.classes <= row_group::most_classes;
     }
   }
 
   static std::int64_t logits(Process const& process, std::int64_t) { return process.logits(); }
   int largest() const noexcept { return largest_; }
   bool has_table() const noexcept { return true; }  // this one: in host memory
+  bool has_short_rows() const noexcept { return has_short_rows_; }
 
   template <class Hash>
   void add_to(Hash& h) const {
@@ -180,6 +183,7 @@ class position_laws<Process> {
   std::vector<double> kept_;
   std::vector<column_law> columns_;
   int largest_ = 0;
+  bool has_short_rows_ = false;
 };
 
 /// The steps of a process of columns: every column is planned by itself; its weights stand in the

@@ -15,7 +15,7 @@ namespace diffx::detail {
 template <class T, int G>
 class short_rows {
  public:
-  static constexpr int lanes = row_group::most, most_classes = 64;
+  static constexpr int lanes = row_group::most, most_classes = row_group::most_classes;
   static constexpr T nothing = class_row<T, G>::nothing;
 
   /// Reads the rows of a group, of `classes` <= most_classes; `excluded` is a class that is no
@@ -56,21 +56,21 @@ class short_rows {
   /// One of the rows, with what class_row offers to a solver that takes_short_rows.
   class row {
    public:
-    row(short_rows const& rows, int lane) noexcept : rows_(&rows), lane_(lane) {}
+    DIFFX_HD row(short_rows const& rows, int lane) noexcept : rows_(&rows), lane_(lane) {}
 
-    bool scan() const noexcept {
+    DIFFX_HD bool scan() const noexcept {
       double const total = rows_->total_[lane_];
       return total > 0.0 && total - total == 0.0;
     }
 
-    double probability(int k) const noexcept {
+    DIFFX_HD double probability(int k) const noexcept {
       T const l = rows_->logit_[k][lane_];
       return l == nothing
                  ? 0.0
                  : static_cast<double>(exp(l - rows_->largest_[lane_])) / rows_->total_[lane_];
     }
 
-    int draw(double u) const noexcept {
+    DIFFX_HD int draw(double u) const noexcept {
       double left = u * rows_->total_[lane_];
       for (int k = 0; k < rows_->classes_; ++k) {
         left -= static_cast<double>(rows_->part_[k][lane_]);
