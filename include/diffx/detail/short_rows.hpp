@@ -37,10 +37,8 @@ class short_rows {
         largest_[i] = logit_[k][i] > largest_[i] ? logit_[k][i] : largest_[i];
       }
     }
-    T base[lanes];
-    for (int i = 0; i < lanes; ++i) base[i] = largest_[i] == nothing ? T(0) : largest_[i];
-    for (int k = 0; k < classes; ++k) {
-      for (int i = 0; i < lanes; ++i) part_[k][i] = exp_weight(logit_[k][i] - base[i]);
+    for (int k = 0; k < classes; ++k) {  // NaN where a row has none but -inf
+      for (int i = 0; i < lanes; ++i) part_[k][i] = exp_weight(logit_[k][i] - largest_[i]);
     }
     T sum[lanes] = {};
     for (int first = 0; first < lanes && first < classes; ++first) {
@@ -58,10 +56,8 @@ class short_rows {
    public:
     DIFFX_HD row(short_rows const& rows, int lane) noexcept : rows_(&rows), lane_(lane) {}
 
-    DIFFX_HD bool scan() const noexcept {
-      double const total = rows_->total_[lane_];
-      return total > 0.0 && total - total == 0.0;
-    }
+    /// False if the row is no distribution.
+    DIFFX_HD bool scan() const noexcept { return rows_->total_[lane_] > 0.0; }
 
     DIFFX_HD double probability(int k) const noexcept {
       T const l = rows_->logit_[k][lane_];
