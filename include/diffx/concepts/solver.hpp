@@ -183,6 +183,8 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance     |
 /// |                     | takes a detail::matrix_law as well                                     |
 /// | `S::takes_bits`     | true: it plans a binary_plan as well, for packed bits                  |
+/// | `S::takes_short_rows` | true: its advance asks a row for scan(), probability() and draw()    |
+/// |                     | alone, so that rows of few classes are read many at a time             |
 /// | `S::takes_laws`     | false: it reads scores alone, and has no `advance`                     |
 /// | `S::gives_kernels`  | true: it has the reverse kernel, for a guidance that acts on kernels   |
 /// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a        |
@@ -234,6 +236,12 @@ inline constexpr bool takes_bits = false;
 template <class S>
 requires requires { S::takes_bits; }
 inline constexpr bool takes_bits<S> = S::takes_bits;
+
+template <class S>
+inline constexpr bool takes_short_rows = false;
+template <class S>
+requires requires { S::takes_short_rows; }
+inline constexpr bool takes_short_rows<S> = S::takes_short_rows;
 
 template <class S>
 inline constexpr bool takes_laws = true;

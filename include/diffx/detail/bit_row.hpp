@@ -2,6 +2,7 @@
 
 #include <diffx/config.hpp>
 #include <diffx/detail/exp.hpp>
+#include <diffx/detail/position_words.hpp>
 #include <diffx/error.hpp>
 #include <diffx/noise/address.hpp>
 #include <diffx/random.hpp>
@@ -23,23 +24,6 @@ DIFFX_HD constexpr std::int64_t bit_words(std::int64_t bits) noexcept {
 DIFFX_HD constexpr std::uint32_t bits_in_word(std::int64_t word, std::int64_t bits) noexcept {
   std::int64_t const left = bits - word * word_bits;
   return left >= word_bits ? ~std::uint32_t{0} : (std::uint32_t{1} << left) - 1;
-}
-
-/// Random words of several places at once, one column a place: the same as one by one, and where
-/// the source can, in loops that compilers vectorise.
-template <int Lanes, class Noise>
-DIFFX_HD void words_of(Noise const& noise, noise::key key, std::int64_t const (&sample)[Lanes],
-                       std::int64_t const (&position)[Lanes], std::uint32_t (&out)[4][Lanes]) {
-#if !defined(__CUDA_ARCH__)
-  if constexpr (requires { noise.words(key, sample, position, out); }) {
-    noise.words(key, sample, position, out);
-    return;
-  }
-#endif
-  for (int i = 0; i < Lanes; ++i) {
-    random::words4 const w = noise.words(key, sample[i], position[i]);
-    for (int k = 0; k < 4; ++k) out[k][i] = w.word[k];
-  }
 }
 
 /// Words whose bits are 1 with a probability p, each by itself.

@@ -10,6 +10,8 @@
 #include <diffx/detail/kernel_row.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/matrix_law.hpp>
+#include <diffx/detail/position_words.hpp>
+#include <diffx/detail/short_rows.hpp>
 #include <diffx/error.hpp>
 
 #include <array>
@@ -21,20 +23,6 @@
 #include <utility>
 
 namespace diffx::detail {
-
-/// The words of one position, block after block.
-template <class Noise>
-struct position_words {
-  Noise const* noise;
-  noise::key key;
-  std::int64_t sample, position;
-
-  DIFFX_HD random::words4 operator()(int block) const {
-    noise::key k = key;
-    k.draw += block;
-    return noise->words(k, sample, position);
-  }
-};
 
 /// Reports a position that cannot be drawn. A kernel has no exceptions: there the launch fails.
 DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t position,
@@ -102,6 +90,39 @@ struct class_pass {
     row.classes = layout.width(position);
     row.excluded = layout.law(position).mask;
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
+    put(index, sample, position, next);
+  }
+
+  /// The positions of a group at once; the same draws.
+  void operator()(row_group const& rows) const {
+    group_places const at(rows, positions);
+    auto const& law = layout.law(at.position[0]);
+    int const classes = layout.width(at.position[0]);
+    int asked = 0;  // a position that is not masked does not ask for its row
+    for (int i = 0; i < rows.count; ++i) {
+      asked += law.mask < 0 || static_cast<int>(state[at.index[i]]) == law.mask ? 1 : 0;
+    }
+    if (classes > short_rows<T, G>::most_classes || 2 * asked < rows.count) {
+      for (int i = 0; i < rows.count; ++i) (*this)(at.index[i]);
+      return;
+    }
+    short_rows<T, G> read;
+    read.scan(source, weight, rows, classes, law.mask);
+    group_words<Noise> const words(noise, key, at, first_sample);
+    for (int i = 0; i < rows.count; ++i) {
+      std::int64_t const index = at.index[i], sample = at.sample[i], position = at.position[i];
+      if (fixed != nullptr && fixed[index] != 0) continue;
+      typename short_rows<T, G>::row row(read, i);
+      begun_words<Noise> const random{words[i], {&noise, key, first_sample + sample, position}};
+      put(index, sample, position,
+          Solver::template advance<Prediction::is_cavity>(
+              layout.weights(position), law, static_cast<int>(state[index]), row, random));
+    }
+  }
+
+ private:
+  DIFFX_HD void put(std::int64_t index, std::int64_t sample, std::int64_t position,
+                    int next) const {
     if (next < 0) {
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
               position, key.step);
@@ -110,7 +131,6 @@ struct class_pass {
     state[index] = static_cast<Code>(next);
   }
 
- private:
   DIFFX_HD int drawn(std::int64_t index, class_row<T, G>& row,
                      position_words<Noise> const& words) const {
     if constexpr (counts_capped<Solver>) {
@@ -186,13 +206,35 @@ struct forget_op {
   std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t index) const {
-    if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    auto const w = noise.words(key, first_sample + sample, position);
+    forget(index, position, noise.words(key, first_sample + sample, position));
+  }
+
+  /// The positions of a group at once; the same draws.
+  void operator()(row_group const& rows) const {
+    group_places const at(rows, positions);
+    group_words<Noise> const words(noise, key, at, first_sample);
+    for (int i = 0; i < rows.count; ++i) forget(at.index[i], at.position[i], words[i]);
+  }
+
+ private:
+  DIFFX_HD void forget(std::int64_t index, std::int64_t position, random::words4 const& w) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
     if (unit_uniform(w.word[0], w.word[1]) < layout.weights(position)[0]) return;
     state[index] = static_cast<Code>(layout.law(position).draw(unit_uniform(w.word[2], w.word[3])));
   }
 };
+
+/// Calls an operation for every position, or where it can take them for a group at a time.
+template <class Exec, class Op>
+void for_each_position(Exec const& exec, std::int64_t batch, std::int64_t positions, Op const& op) {
+  if constexpr (Exec::on_host && requires(row_group rows) { op(rows); }) {
+    exec.for_each_sample(op.layout.groups(batch, positions),
+                         [&](std::int64_t group) { op(op.layout.group(group, batch, positions)); });
+  } else {
+    exec.for_each_sample(batch * positions, op);
+  }
+}
 
 /// Draws from the row of a matrix that belongs to the class.
 template <class Code, class Noise>
@@ -408,6 +450,13 @@ class categorical_block {
       pass.source[b] = mixed.source[b];
       pass.weight[b] = mixed.weight[b];
     }
+    if constexpr (takes_short_rows<Solver> && !matrix_process<Process> &&
+                  !scores_classes<Prediction>) {
+      // Long rows one by one: a few of them are work for several threads.
+      if (laws_.has_short_rows()) {
+        return for_each_position(exec, x_.batch, x_.features, pass);
+      }
+    }
     exec.for_each_sample(x_.size(), pass);
   }
 
@@ -432,7 +481,7 @@ class categorical_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const&, noise::key key) {
     require_reachable<Exec>();
-    exec.for_each_sample(x_.size(), forgetting(laws_.forgetting(), key));
+    for_each_position(exec, x_.batch, x_.features, forgetting(laws_.forgetting(), key));
     if (fixed_ != nullptr) check(exec);
   }
 
@@ -442,7 +491,7 @@ class categorical_block {
     check(exec);
     noising(now, then, key, [&](auto const& op) {
       require_reachable<Exec>();
-      exec.for_each_sample(x_.size(), op);
+      for_each_position(exec, x_.batch, x_.features, op);
     });
   }
 

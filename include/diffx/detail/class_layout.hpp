@@ -5,6 +5,7 @@
 #include <diffx/config.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/matrix_law.hpp>
+#include <diffx/detail/row_group.hpp>
 #include <diffx/error.hpp>
 #include <diffx/step.hpp>
 #include <diffx/timetable.hpp>
@@ -30,6 +31,14 @@ struct same_positions {
   DIFFX_HD std::int64_t first_logit(std::int64_t sample, std::int64_t positions,
                                     std::int64_t position) const noexcept {
     return (sample * positions + position) * classes;
+  }
+
+  std::int64_t groups(std::int64_t batch, std::int64_t positions) const noexcept {
+    return (batch * positions + row_group::most - 1) / row_group::most;
+  }
+  row_group group(std::int64_t at, std::int64_t batch, std::int64_t positions) const noexcept {
+    std::int64_t const first = at * row_group::most, left = batch * positions - first;
+    return {first, 1, first * classes, classes, row_group::of(left)};
   }
 };
 
@@ -58,6 +67,16 @@ struct own_positions {
                                     std::int64_t position) const noexcept {
     return sample * logits + column[position].first;
   }
+
+  /// A column of several samples; all columns of these samples follow each other.
+  std::int64_t groups(std::int64_t batch, std::int64_t positions) const noexcept {
+    return (batch + row_group::most - 1) / row_group::most * positions;
+  }
+  row_group group(std::int64_t at, std::int64_t batch, std::int64_t positions) const noexcept {
+    std::int64_t const c = at % positions, sample = at / positions * row_group::most;
+    return {sample * positions + c, positions, sample * logits + column[c].first, logits,
+            row_group::of(batch - sample)};
+  }
 };
 
 /// The laws of a block's positions, and the layouts that its passes are given.
@@ -71,6 +90,7 @@ class position_laws {
   }
   int largest() const noexcept { return law_.mask == law_.classes ? law_.mask : law_.classes - 1; }
   bool has_table() const noexcept { return law_.cumulative != nullptr; }
+  bool has_short_rows() const noexcept { return law_.classes <= row_group::most_classes; }
   limit_law const& law() const noexcept { return law_; }
 
   template <class Hash>
@@ -120,12 +140,14 @@ class position_laws<Process> {
       first += law.classes;
       int const top = law.mask == law.classes ? law.mask : law.classes - 1;
       largest_ = top > largest_ ? top : largest_;
+      has_short_rows_ = has_short_rows_ || law.classes <= row_group::most_classes;
     }
   }
 
   static std::int64_t logits(Process const& process, std::int64_t) { return process.logits(); }
   int largest() const noexcept { return largest_; }
   bool has_table() const noexcept { return true; }  // this one: in host memory
+  bool has_short_rows() const noexcept { return has_short_rows_; }
 
   template <class Hash>
   void add_to(Hash& h) const {
@@ -161,6 +183,7 @@ class position_laws<Process> {
   std::vector<double> kept_;
   std::vector<column_law> columns_;
   int largest_ = 0;
+  bool has_short_rows_ = false;
 };
 
 /// The steps of a process of columns: every column is planned by itself; its weights stand in the

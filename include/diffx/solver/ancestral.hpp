@@ -53,6 +53,7 @@ struct ancestral {
   static constexpr value_kind values = value_kind::categorical;
   static constexpr int order = 1;  // total variation to the data law falls as 1 / N
   static constexpr int max_evals = 1;
+  static constexpr bool takes_short_rows = true;
   static constexpr bool takes_matrices = true;
   static constexpr bool takes_bits = true;
   static constexpr bool gives_kernels = true;

@@ -48,6 +48,7 @@ struct discrete_flow_matching {
   static constexpr value_kind values = value_kind::categorical;
   static constexpr int order = 1;
   static constexpr int max_evals = 1;
+  static constexpr bool takes_short_rows = true;
 
   double c = 0.0;
   flow_rates rates = flow_rates::integrated;

@@ -189,6 +189,7 @@ struct remdm {
   static constexpr bool remembers_draws = std::is_same_v<Rule, remask::confidence>;
   static constexpr int order = 1;
   static constexpr int max_evals = 1;
+  static constexpr bool takes_short_rows = true;
 
   using rule_type = Rule;
 

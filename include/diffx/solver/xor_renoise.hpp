@@ -40,6 +40,7 @@ struct xor_renoise {
   static constexpr value_kind values = value_kind::categorical;
   static constexpr int order = 0;
   static constexpr int max_evals = 1;
+  static constexpr bool takes_short_rows = true;
   static constexpr bool takes_bits = true;
 
   clean_bit clean = clean_bit::threshold;
