@@ -11,6 +11,8 @@ namespace conformance {
 namespace {
 
 constexpr entry_file files[] = {
+    {"000-canon-defog", defog_entry},
+    {"000-canon-digress", digress_entry},
     {"000-canon-table", table_canon_entry},
     {"000-discrete-canon", discrete_canon_entry},
     {"017-rdlm", rdlm_entry},

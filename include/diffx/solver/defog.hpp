@@ -83,10 +83,10 @@ struct defog {
       return n;
     }
 
-    /// Without eta and omega.
+    /// Without eta and omega, and of classes that p does not give as well.
     DIFFX_HD double least(int y) const noexcept {
       double const rise = slope(y) - slope(x);
-      return gives(y) && rise > 0.0 ? rise * scale_ : 0.0;
+      return rise > 0.0 ? rise * scale_ : 0.0;
     }
     DIFFX_HD double operator()(int y) const noexcept {
       if (scale_ == 0.0 || !gives(y)) return 0.0;

@@ -1,9 +1,10 @@
 #pragma once
 
+#include <diffx/concepts/denoiser.hpp>
+#include <diffx/detail/limit_law.hpp>
 #include <diffx/domain/graph/labelled_graph.hpp>
 #include <diffx/error.hpp>
 #include <diffx/noise/counted.hpp>
-#include <diffx/state/batch_view.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
