@@ -1,7 +1,10 @@
-// The golden entries of graphs: DiGress's chain, features and distances, DeFoG's rates.
+// The golden entries of graphs: DiGress's chain, features and distances, DeFoG's rates, EDGE's
+// schedules and active nodes.
 
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/analysis/histogram_mmd.hpp>
+#include <diffx/domain/graph/degree_guided.hpp>
+#include <diffx/domain/graph/edge_removal.hpp>
 #include <diffx/domain/graph/features.hpp>
 #include <diffx/grid/distorted.hpp>
 #include <diffx/process/marginal.hpp>
@@ -216,7 +219,144 @@ void rate_rows(json const& in, json const& want, report& r) {
   compare(r, step, want.at("step_probabilities"), "step_probabilities");
 }
 
+// ---- EDGE ----
+
+graph::edge_removal removal_of(json const& in) {
+  auto const kind = in.at("schedule").get<std::string>();
+  int const steps = in.at("timesteps").get<int>();
+  if (kind == "linear") return graph::edge_removal::linear(steps);
+  if (kind == "cosine") return graph::edge_removal::cosine(steps);
+  if (kind == "Tt1") return graph::edge_removal::reciprocal(steps);
+  diffx::detail::fail("conformance: unknown schedule " + kind);
+}
+
+void schedule_alpha(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"schedule", "timesteps", "indices"}, r);
+  refuse_unread(want, {"alpha", "alpha_bar"}, r);
+  auto const p = removal_of(in);
+  numbers alpha, alpha_bar;
+  for (int const t : in.at("indices").get<std::vector<int>>()) {
+    alpha.push_back(p.alpha(t));
+    alpha_bar.push_back(p.alpha_bar(t));
+  }
+  // In double, each by its own size.
+  auto const each = [&](numbers const& got, json const& entries, std::string const& what) {
+    if (got.size() != entries.size()) return r.fail(what + ": number of values");
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      double const w = entries[i].get<double>();
+      r.near(got[i], w, std::fabs(w), what + "[" + std::to_string(i) + "]");
+    }
+  };
+  each(alpha, want.at("alpha"), "alpha");
+  each(alpha_bar, want.at("alpha_bar"), "alpha_bar");
+}
+
+/// A schedule that gives an edge a negative probability of staying must be refused.
+void too_short(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"schedule", "timesteps"}, r);
+  refuse_unread(want, {"min_alpha"}, r);
+  bool refused = false;
+  try {
+    removal_of(in);
+  } catch (diffx::error const&) {
+    refused = true;
+  }
+  ++r.compared;
+  if (refused != (want.at("min_alpha").get<double>() <= 0.0)) {
+    r.fail(refused ? "refused" : "not refused");
+  }
+}
+
+void active_nodes(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"schedule", "timesteps", "t", "degree_0", "degree_t"}, r);
+  refuse_unread(want, {"p_active"}, r);
+  auto const p = removal_of(in);
+  auto const target = in.at("degree_0").get<std::vector<std::int64_t>>();
+  auto const now = in.at("degree_t").get<std::vector<std::int64_t>>();
+  if (target.size() != now.size()) return r.fail("lists of different lengths");
+  numbers got;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    got.push_back(
+        graph::active_probability(p.published_gamma(in.at("t").get<int>()), target[i] - now[i]));
+  }
+  compare(r, got, want.at("p_active"), "p_active");
+}
+
+void binomial_posterior(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"schedule", "timesteps", "t", "final_prob", "x0", "x_t"}, r);
+  refuse_unread(want, {"posterior"}, r);
+  auto const p = removal_of(in);
+  int const t = in.at("t").get<int>();
+  diffx::process::marginal<> const pairs(law_of(in.at("final_prob")));
+  // The reference takes alpha_bar_0 for what comes before step 0.
+  double const before = p.alpha_bar(t == 0 ? 0 : t - 1), after = before * p.alpha(t);
+  level from, to;
+  from.alpha = after;
+  from.sigma = 1.0 - after;
+  to.alpha = before;
+  to.sigma = 1.0 - before;
+  auto const told = in.at("x0").get<std::vector<numbers>>();
+  auto const now = in.at("x_t").get<std::vector<numbers>>();
+  if (told.size() != now.size()) return r.fail("lists of different lengths");
+  std::vector<numbers> got;
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    int const here = now[i].at(1) > now[i].at(0) ? 1 : 0;
+    got.push_back(analysis::plug_in_kernel(pairs, from, to, here, analysis::normalised(told[i])));
+  }
+  compare(r, got, want.at("posterior"), "posterior");
+}
+
+/// The nodes that are missing an edge in the last step are active for certain, so that a run of one
+/// step says which pairs it asks about.
+void active_pairs(json const& in, json const& want, report& r) {
+  refuse_unread(in, {"pairs", "edges", "active_nodes"}, r);
+  refuse_unread(want, {"degree", "active_pairs"}, r);
+  using pair = std::pair<std::int64_t, std::int64_t>;
+  auto const pairs = in.at("pairs").get<std::vector<pair>>();
+  auto const present = in.at("edges").get<std::vector<int>>();
+  auto const active = in.at("active_nodes").get<std::vector<std::int64_t>>();
+  if (pairs.size() != present.size()) return r.fail("lists of different lengths");
+  std::vector<graph::edge> edges;
+  std::int64_t n = 0;
+  for (std::size_t k = 0; k < pairs.size(); ++k) {
+    n = std::max({n, pairs[k].first + 1, pairs[k].second + 1});
+    if (present[k] == 0) continue;
+    edges.push_back(
+        {static_cast<std::int32_t>(pairs[k].first), static_cast<std::int32_t>(pairs[k].second)});
+  }
+  graph::sparse_graph const g(n, edges);
+  numbers degree, asked;
+  for (auto const d : g.degrees()) degree.push_back(static_cast<double>(d));
+  compare(r, degree, want.at("degree"), "degree");
+  std::vector<std::int64_t> target(static_cast<std::size_t>(n), 0);
+  for (auto const i : active) target.at(static_cast<std::size_t>(i)) = 1;
+  auto const listen = [&](graph::edge_query const&, std::span<graph::edge const> scored,
+                          std::span<float>) {
+    for (graph::edge const& e : scored) {
+      auto const at = std::find(pairs.begin(), pairs.end(), pair{e.low, e.high});
+      asked.push_back(static_cast<double>(at - pairs.begin()));
+    }
+  };
+  graph::degree_guided{.any_degrees = true}.sample(graph::edge_removal({0.5}), listen, target,
+                                                   diffx::noise::counted{1});
+  std::sort(asked.begin(), asked.end());
+  compare(r, asked, want.at("active_pairs"), "active_pairs");
+}
+
 }  // namespace
+
+bool edge_entry(json const& e, report& r) {
+  refuse_unread(e, {"name", "inputs", "expected", "tol", "note"}, r);
+  r.tolerance = std::max(e.at("tol").get<double>(), 1e-12);  // 0: whole numbers
+  auto const name = e.at("name").get<std::string>();
+  json const &in = e.at("inputs"), &want = e.at("expected");
+  if (name == "schedule_alpha") return schedule_alpha(in, want, r), true;
+  if (name == "schedule_linear_too_short") return too_short(in, want, r), true;
+  if (name == "active_node_probability") return active_nodes(in, want, r), true;
+  if (name == "binomial_posterior") return binomial_posterior(in, want, r), true;
+  if (name == "degree_and_active_pairs") return active_pairs(in, want, r), true;
+  return false;
+}
 
 bool digress_entry(json const& e, report& r) {
   refuse_unread(e, {"name", "inputs", "expected", "tol", "note"}, r);

@@ -26,6 +26,7 @@ constexpr entry_file files[] = {
     {"089-tracerl", decoding_entry},
     {"091-fast-dllm", decoding_entry},
     {"105-coda", decoding_entry},
+    {"107-edge", edge_entry},
     {"127-clavaddpm", clavaddpm_entry},
     {"163-edlm", edlm},
     {"197-bd3lm", decoding_entry},
