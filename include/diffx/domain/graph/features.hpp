@@ -44,6 +44,9 @@ inline matrix product(matrix const& a, matrix const& b, std::size_t n) {
 ///     12 C6 = tr A^6 - 3 sum diag(A^3)^2 + 9 sum A (A^2)^2 - 6 u v + 6 tr A^4 - 4 tr A^3
 ///             + 4 sum u^3 + 3 sum A^3 - 12 sum u^2 + 4 tr A^2
 ///
+/// The published c5 counts walks around triangles as well: it is the number of cycles only where
+/// there is no triangle. It stays, since networks were trained with it.
+///
 /// Source    Vignac et al. 2023 (DiGress), arXiv:2209.14734, Appendix B.
 inline cycle_counts count_cycles(labelled_graph const& g) {
   auto const n = static_cast<std::size_t>(g.size());
