@@ -4,6 +4,7 @@
 #include <diffx/concepts/noise.hpp>
 #include <diffx/detail/block_of.hpp>
 #include <diffx/detail/checkpoint.hpp>
+#include <diffx/detail/column_plans.hpp>
 #include <diffx/detail/kv_memory.hpp>
 #include <diffx/detail/parts.hpp>
 #include <diffx/detail/run_checks.hpp>
@@ -607,8 +608,8 @@ class run {
     return same;
   }
 
-  template <std::size_t... B>
-  void call(query const& q, level const& at, int branch, std::index_sequence<B...>) {
+  template <class Level, std::size_t... B>
+  void call(query const& q, Level const& at, int branch, std::index_sequence<B...>) {
     if constexpr (blocks == 1) {
       auto const out = std::get<0>(blocks_).prediction(branch);
       if constexpr (keeps_kv) {
@@ -760,7 +761,8 @@ class run {
   template <std::size_t... B>
   void add_columns(detail::hash64& h, std::index_sequence<B...>) const {
     auto const one = [&](auto const& process) {
-      if constexpr (column_process<std::remove_cvref_t<decltype(process)>>) {
+      using process_t = std::remove_cvref_t<decltype(process)>;
+      if constexpr (column_process<process_t> || gaussian_column_process<process_t>) {
         for (int c = 0; c < process.size(); ++c) {
           for (level const& l : grid_->levels()) h.add(process.column(c).at(l.t).lambda);
         }

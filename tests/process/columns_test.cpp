@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -276,6 +277,32 @@ TEST_CASE("columns: fixed cells stay, checkpoints go on, and wrong states are na
   sampler const flips{process, solver::xor_renoise{}};
   CHECK_THROWS_WITH_AS(flips.sample(host, network, g, view(x, 2)),
                        doctest::Contains("the classes of the process = 5"), error);
+}
+
+/// Fails on a column of five classes.
+struct brittle : solver::ancestral {
+  template <class Process>
+  void plan(plan_context<Process> const& c, categorical_plan& out) const {
+    solver::ancestral::plan(c, out);
+    if (c.process.limit().classes == 5) {
+      out.stages().back().weight[1] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+};
+
+TEST_CASE("columns: levels that coincide and weights that are not finite are named by column") {
+  using curved = process::uniform<schedule::polynomial>;
+  exec::host const host;
+  codes x(3);
+  process::columns const steep(std::vector{curved(2, {1.0}), curved(5, {1.0}), curved(3, {1e5})});
+  CHECK_THROWS_WITH_AS(
+      (sampler{steep, solver::ancestral{}}.sample(host, some_network(10), grid::uniform_t(steep, 4),
+                                                  view(x, 3))),
+      doctest::Contains("diffx::run: column 2 of process::columns: levels 0 and 1"), error);
+  process::columns const plain(std::vector{curved(2, {1.0}), curved(5, {1.0}), curved(3, {2.0})});
+  CHECK_THROWS_WITH_AS((sampler{plain, brittle{}}.sample(host, some_network(10),
+                                                         grid::uniform_t(plain, 4), view(x, 3))),
+                       doctest::Contains("not finite at step 0 of column 1 from lambda"), error);
 }
 
 TEST_CASE("classes: workspace beyond 2^63 bytes is refused before anything is allocated") {

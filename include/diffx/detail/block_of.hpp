@@ -3,6 +3,7 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/binary_block.hpp>
 #include <diffx/detail/categorical_block.hpp>
+#include <diffx/detail/column_block.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/correcting_block.hpp>
 #include <diffx/detail/decoding_block.hpp>
@@ -82,6 +83,13 @@ template <class T, sphere_process Process, class Prediction, class Solver, class
 struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
                 Noise> {
   using type = sphere_block<T, Process, Prediction, Solver, Guidance, Noise>;
+};
+
+template <class T, gaussian_column_process Process, class Prediction, class Solver, class Guidance,
+          class Cache, bool Variance, class Noise>
+struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
+                Noise> {
+  using type = column_block<T, Process, Prediction, Solver, Guidance, Cache, Variance, Noise>;
 };
 
 }  // namespace diffx::detail
