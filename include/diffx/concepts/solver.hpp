@@ -183,6 +183,8 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::takes_matrices` | true: it plans `tables` for a process of matrices, and its advance     |
 /// |                     | takes a detail::matrix_law as well                                     |
 /// | `S::takes_bits`     | true: it plans a binary_plan as well, for packed bits                  |
+/// | `S::pure_passes`    | true: it plans stages without an evaluation, each of which noises from |
+/// |                     | `at` to `to`                                                           |
 /// | `S::takes_laws`     | false: it reads scores alone, and has no `advance`                     |
 /// | `S::gives_kernels`  | true: it has the reverse kernel, for a guidance that acts on kernels   |
 /// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a        |

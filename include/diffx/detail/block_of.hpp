@@ -3,6 +3,7 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/binary_block.hpp>
 #include <diffx/detail/categorical_block.hpp>
+#include <diffx/detail/churning_block.hpp>
 #include <diffx/detail/column_block.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/correcting_block.hpp>
@@ -60,6 +61,11 @@ struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidanc
   requires remembers_draws<S>
   struct choice<S, Parts...> {
     using type = remembering_block<Parts...>;
+  };
+  template <class S, class... Parts>
+  requires has_pure_passes<S>
+  struct choice<S, Parts...> {
+    using type = churning_block<Parts...>;
   };
   template <class S, class... Parts>
   requires solver_corrects<S>

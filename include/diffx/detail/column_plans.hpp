@@ -18,7 +18,8 @@
 namespace diffx::detail {
 
 /// The level of the first column, which the network is told, and those of all columns, as runs of
-/// neighbours that are alike: run k begins at column first[k].
+/// neighbours that are alike: run k begins at column first[k]. Inside a step columns may be at
+/// times of their own; the network is told the smallest.
 struct column_level : level {
   std::vector<level> own;
   std::vector<std::int64_t> first;
@@ -125,6 +126,7 @@ class number_column_plans {
                s.retains == leader.retains;
         all.own.push_back(s);
         all.at.own.push_back(s.at);
+        if (s.at.t < all.at.t) all.at.t = s.at.t;
       }
       if (!same) refuse(index, first_[run]);
     }

@@ -87,7 +87,7 @@ struct solver_facts {
   int states;
 };
 template <class S>
-inline constexpr solver_facts facts_of{S::name, false, 0, 1};
+inline constexpr solver_facts facts_of{S::name, has_pure_passes<S>, 0, 1};
 template <linear_solver S>
 inline constexpr solver_facts facts_of<S>{S::name, has_pure_passes<S>, S::history, S::states};
 
@@ -124,9 +124,9 @@ inline void check_stages(std::span<stage const> stages, step const& now, solver_
   }
 }
 inline void require_evaluation(bool evaluates, step const& now, solver_facts const& has) {
-  if (evaluates) return;
+  if (evaluates || has.pure_passes) return;
   fail("diffx::run: " + std::string(has.name) + " plans a stage at step " + text(now.index) +
-       " that calls no network; a block of classes has none");
+       " that calls no network, which needs its member pure_passes = true");
 }
 inline void check_stages(std::span<categorical_stage const> stages, step const& now,
                          solver_facts const& has, std::int64_t column = -1) {

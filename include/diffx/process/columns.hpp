@@ -21,10 +21,11 @@ namespace diffx::process {
 ///
 /// Column c at time t is column(c) at time t; a grid is made from the first, and the level of the
 /// first is what a network, a guidance and a cache are told: one that knows the other schedules
-/// needs the clock `query::at.t` alone. Of numbers every column is planned by itself and moves by
-/// its own coefficients, so that a column has the samples that it would have alone; its neighbours
-/// show it only to the network. A sample's logits lie side by side, column after column, as a
-/// network's last layer gives them.
+/// needs the clock `query::at.t` alone. Where a solver takes columns to times of their own inside a
+/// step (solver::churn), the clock shows the smallest. Of numbers every column is planned by itself
+/// and moves by its own coefficients, so that a column has the samples that it would have alone;
+/// its neighbours show it only to the network. A sample's logits lie side by side, column after
+/// column, as a network's last layer gives them.
 ///
 /// Source    Hoogeboom et al. 2021, arXiv:2102.05379; Kotelnikov et al. 2023 (TabDDPM),
 ///           arXiv:2209.15421; schedules of columns from Shi et al. 2025 (TabDiff),
