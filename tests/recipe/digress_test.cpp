@@ -379,7 +379,6 @@ TEST_CASE("digress: a graph depends on the names of its nodes and on nothing els
     CHECK(shuffled[b] == permuted(graphs[b], permutations[b]));
   }
   CHECK_FALSE(shuffled[0] == graphs[0]);
-  CHECK_FALSE(shuffled[2] == graphs[2]);
 }
 
 TEST_CASE("digress: a part of a graph that is kept") {

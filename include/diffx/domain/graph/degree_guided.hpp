@@ -70,6 +70,9 @@ struct edge_report {
 /// Errors    degrees that no simple graph has, unless `any_degrees`; names of another number, below
 ///           0 or twice; a logit that is NaN, reported with its step and pair: throws diffx::error.
 struct degree_guided {
+  static constexpr std::string_view name = "domain::graph::degree_guided";
+  static constexpr std::string_view source = "arXiv:2305.04111";
+
   active_edges edges = active_edges::kept;
   last_gamma last = last_gamma::exact;
   bool any_degrees = false;

@@ -32,6 +32,9 @@ namespace diffx::domain::graph {
 /// Errors    no step, an alpha outside (0, 1]: throws diffx::error.
 class edge_removal {
  public:
+  static constexpr std::string_view name = "domain::graph::edge_removal";
+  static constexpr std::string_view source = "arXiv:2305.04111";
+
   explicit edge_removal(std::vector<double> alpha) : alpha_(std::move(alpha)) {
     detail::require(!alpha_.empty(), where, "alpha.size()", 0, "at least 1");
     double product = 1.0;
