@@ -39,7 +39,7 @@ struct label_options {
 struct group_labels {
   std::vector<std::int64_t> child;   // of every child row, its group's; -1: it has no parent
   std::vector<std::int64_t> parent;  // of every parent row
-  std::int64_t labels = 0;           // different ones that may occur; the last is of the childless
+  std::int64_t labels = 0;  // of a network; the last is of the childless, also where there is none
   relation_model model;
   std::vector<std::string> skipped{};  // columns of too many categories
 };

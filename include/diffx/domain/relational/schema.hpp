@@ -204,8 +204,8 @@ class schema {
              (!strict || !tables_[i].foreign_keys[r.key].nullable);
     });
   }
-  /// Whether a table reaches itself by keys of tables that are not placed.
-  bool on_cycle(std::size_t i, std::vector<bool> const& placed) const {
+  /// The tables that a table waits for, itself among them if it is on a cycle.
+  std::vector<bool> waited_for(std::size_t i, std::vector<bool> const& placed) const {
     std::vector<bool> seen(tables_.size(), false);
     std::vector<std::size_t> open{i};
     while (!open.empty()) {
@@ -213,12 +213,19 @@ class schema {
       open.pop_back();
       for (relation const& r : relations_) {
         if (r.child != at || placed[r.parent]) continue;
-        if (r.parent == i) return true;
         if (!seen[r.parent]) open.push_back(r.parent);
         seen[r.parent] = true;
       }
     }
-    return false;
+    return seen;
+  }
+  /// Whether a table waits for nothing but what waits for it in turn.
+  bool leads_cycle(std::size_t i, std::vector<bool> const& placed) const {
+    auto const before = waited_for(i, placed);
+    for (std::size_t p = 0; p < tables_.size(); ++p) {
+      if (before[p] && !waited_for(p, placed)[i]) return false;
+    }
+    return before[i];
   }
 
   void sort() {
@@ -237,13 +244,17 @@ class schema {
     }
   }
   std::size_t breaks_cycle(std::vector<bool> const& placed) const {
-    for (std::size_t i = 0; i < tables_.size(); ++i) {
-      if (!placed[i] && !waits(i, placed, true) && on_cycle(i, placed)) return i;
+    std::size_t found = tables_.size();
+    // One that waits for another cycle besides would have those keys put off with the others.
+    std::size_t at = tables_.size();
+    for (std::size_t i = tables_.size(); i-- > 0;) {
+      if (placed[i] || !leads_cycle(i, placed)) continue;
+      at = i;
+      if (!waits(i, placed, true)) found = i;
     }
-    // Every table waits by a key that is not nullable: following them ends in a cycle.
+    if (found < tables_.size()) return found;
+    // Each of them waits by a key that is not nullable: following these ends in a cycle.
     std::vector<std::size_t> path;
-    std::size_t at = 0;
-    while (placed[at] || !waits(at, placed, true)) ++at;
     while (std::find(path.begin(), path.end(), at) == path.end()) {
       path.push_back(at);
       for (relation const& r : relations_) {
