@@ -67,7 +67,7 @@ std::string catalogue() {
   out << "\n";
   simple("Processes of classes", registry::class_processes{});
   simple("Processes of classes by matrices", registry::matrix_processes{});
-  simple("Processes of tables' columns of classes", registry::column_processes{});
+  simple("Processes of tables' columns", registry::column_processes{});
   simple("Processes of packed bits", registry::bit_processes{});
   simple("Schedules of classes", registry::class_schedules{});
   simple("Prediction types of classes", registry::class_predictions{});

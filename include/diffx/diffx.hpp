@@ -246,6 +246,7 @@
 #include <diffx/solver/adaptive_rk.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/churn.hpp>
+#include <diffx/solver/class_churn.hpp>
 #include <diffx/solver/consistency.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/ddim_inverse.hpp>

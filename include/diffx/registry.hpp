@@ -80,6 +80,7 @@
 #include <diffx/solver/adaptive_rk.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/churn.hpp>
+#include <diffx/solver/class_churn.hpp>
 #include <diffx/solver/consistency.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/ddim_inverse.hpp>
@@ -191,7 +192,7 @@ using class_predictions =
 using class_solvers =
     type_list<solver::ancestral, solver::tweedie, solver::euler_ctmc, solver::tau_leaping,
               solver::remdm<>, solver::discrete_flow_matching, solver::xor_renoise,
-              solver::predictor_corrector<solver::ancestral>>;
+              solver::predictor_corrector<solver::ancestral>, solver::class_churn<process::edm>>;
 
 /// The same for points on spheres, whose networks give logits (prediction::x0_posterior).
 using sphere_processes = type_list<process::sphere_bridge<>>;

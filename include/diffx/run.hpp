@@ -4,6 +4,7 @@
 #include <diffx/concepts/noise.hpp>
 #include <diffx/detail/block_of.hpp>
 #include <diffx/detail/checkpoint.hpp>
+#include <diffx/detail/column_plans.hpp>
 #include <diffx/detail/kv_memory.hpp>
 #include <diffx/detail/parts.hpp>
 #include <diffx/detail/run_checks.hpp>
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <tuple>
@@ -32,6 +34,35 @@ enum class start {
   noised,  // clean data, which is first noised to the first level (image to image)
 };
 
+/// What stays in every step and is no part of the noise: of each block that holds classes or points
+/// on spheres 1 where the one in the caller's buffer stays (a prompt, a text with holes), [batch,
+/// positions]; of packed bits the bytes of a mask packed as they are; null where all is free.
+///
+///     o.fixed = mask.data();              // of the first block
+///     o.fixed = {nullptr, mask.data()};   // of the second
+///
+/// Errors    more than eight blocks throws; a run refuses a mask for a block of numbers, and one
+///           for a block that its state has not.
+class fixed_positions {
+ public:
+  static constexpr std::size_t most_blocks = 8;
+
+  constexpr fixed_positions(std::uint8_t const* of_first = nullptr) noexcept : of_{of_first} {}
+  fixed_positions(std::initializer_list<std::uint8_t const*> of_blocks) {
+    detail::require(of_blocks.size() <= most_blocks, "diffx::options", "blocks of fixed",
+                    static_cast<long long>(of_blocks.size()), "at most 8");
+    std::size_t b = 0;
+    for (std::uint8_t const* mask : of_blocks) of_[b++] = mask;
+  }
+
+  constexpr std::uint8_t const* operator[](std::size_t block) const noexcept {
+    return block < most_blocks ? of_[block] : nullptr;
+  }
+
+ private:
+  std::array<std::uint8_t const*, most_blocks> of_{};
+};
+
 /// What a run is told besides its policies.
 template <class Noise = noise::counted>
 struct options {
@@ -40,10 +71,7 @@ struct options {
   int first_step = 0;         // a run may begin and end anywhere on its timetable
   int last_step = -1;         // -1: the timetable's last
   bool check_finite = false;  // report NaN or inf from the network (one more read of it)
-  // Of the first block, if it holds classes or points on spheres: 1 where the one in the caller's
-  // buffer stays in every step and is no part of the noise (a prompt, a text with holes); [batch,
-  // positions]. Of packed bits: the bytes of a mask packed as they are.
-  std::uint8_t const* fixed = nullptr;
+  fixed_positions fixed{};    // a mask of what stays, of any block that holds no numbers
 };
 
 template <class Noise>
@@ -511,18 +539,21 @@ class run {
       }
       if constexpr (requires { block.begin(*exec_, 0, 0); }) block.begin(*exec_, first_, end_);
     };
-    if (options_.fixed != nullptr) fix();
+    (fix<B>(), ...);
+    for (std::size_t b = blocks; b < fixed_positions::most_blocks; ++b) {
+      if (options_.fixed[b] != nullptr) detail::refuse_fixed_block(b, blocks);
+    }
     (one(std::get<B>(blocks_), grid_of<B>()[first_]), ...);
   }
 
+  template <std::size_t B>
   void fix() {
-    auto& block = std::get<0>(blocks_);
-    if constexpr (requires { block.fix(options_.fixed); }) {
-      block.fix(options_.fixed);
+    if (options_.fixed[B] == nullptr) return;
+    auto& block = std::get<B>(blocks_);
+    if constexpr (requires { block.fix(options_.fixed[B]); }) {
+      block.fix(options_.fixed[B]);
     } else {
-      detail::fail(
-          "diffx::run: options.fixed keeps classes, and the first block of the state holds numbers;"
-          " use solver::repaint to keep a part of an image");
+      detail::refuse_fixed_numbers(B);
     }
   }
 
@@ -607,8 +638,8 @@ class run {
     return same;
   }
 
-  template <std::size_t... B>
-  void call(query const& q, level const& at, int branch, std::index_sequence<B...>) {
+  template <class Level, std::size_t... B>
+  void call(query const& q, Level const& at, int branch, std::index_sequence<B...>) {
     if constexpr (blocks == 1) {
       auto const out = std::get<0>(blocks_).prediction(branch);
       if constexpr (keeps_kv) {
@@ -760,7 +791,8 @@ class run {
   template <std::size_t... B>
   void add_columns(detail::hash64& h, std::index_sequence<B...>) const {
     auto const one = [&](auto const& process) {
-      if constexpr (column_process<std::remove_cvref_t<decltype(process)>>) {
+      using process_t = std::remove_cvref_t<decltype(process)>;
+      if constexpr (column_process<process_t> || gaussian_column_process<process_t>) {
         for (int c = 0; c < process.size(); ++c) {
           for (level const& l : grid_->levels()) h.add(process.column(c).at(l.t).lambda);
         }

@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,12 +23,13 @@ namespace diffx {
 ///           the index and both values.
 class timetable {
  public:
-  explicit timetable(std::vector<level> levels) : levels_(std::move(levels)) {
+  /// `whose` begins the messages of errors.
+  explicit timetable(std::vector<level> levels, std::string_view whose = "diffx::timetable")
+      : levels_(std::move(levels)) {
     auto const n = static_cast<int>(levels_.size());
-    detail::require(n >= 2, "diffx::timetable", "number of levels", n,
-                    "at least 2 (one step has two ends)");
+    detail::require(n >= 2, whose, "number of levels", n, "at least 2 (one step has two ends)");
     inverts_ = levels_.back().lambda < levels_.front().lambda;
-    for (int i = 0; i < n; ++i) check(i);
+    for (int i = 0; i < n; ++i) check(i, whose);
   }
 
   int steps() const noexcept { return static_cast<int>(levels_.size()) - 1; }
@@ -41,13 +44,14 @@ class timetable {
   diffx::step step(int i) const noexcept { return {i, steps(), (*this)[i], (*this)[i + 1]}; }
 
  private:
-  void check(int i) const {
+  void check(int i, std::string_view whose) const {
     level const& p = (*this)[i];
     bool const finite = std::isfinite(p.t) && std::isfinite(p.alpha) && std::isfinite(p.sigma) &&
                         std::isfinite(p.timestep) && !std::isnan(p.lambda);
     if (!finite || p.alpha < 0.0 || p.sigma < 0.0 || p.alpha + p.sigma == 0.0) {
-      detail::fail("diffx::timetable: level " + detail::text(i) + " has t = " + detail::text(p.t) +
-                   ", alpha = " + detail::text(p.alpha) + ", sigma = " + detail::text(p.sigma) +
+      detail::fail(std::string(whose) + ": level " + detail::text(i) +
+                   " has t = " + detail::text(p.t) + ", alpha = " + detail::text(p.alpha) +
+                   ", sigma = " + detail::text(p.sigma) +
                    "; all must be finite, alpha and sigma at least 0 and not both 0");
     }
     if (i == 0) return;
@@ -55,8 +59,8 @@ class timetable {
     bool const ordered = inverts_ ? p.t > q.t && p.lambda < q.lambda  //
                                   : p.t < q.t && p.lambda > q.lambda;
     if (!ordered) {
-      detail::fail("diffx::timetable: levels " + detail::text(i - 1) + " and " + detail::text(i) +
-                   " have t = " + detail::text(q.t) + ", " + detail::text(p.t) +
+      detail::fail(std::string(whose) + ": levels " + detail::text(i - 1) + " and " +
+                   detail::text(i) + " have t = " + detail::text(q.t) + ", " + detail::text(p.t) +
                    " and lambda = " + detail::text(q.lambda) + ", " + detail::text(p.lambda) +
                    "; t must fall and lambda rise strictly (the reverse for an inversion), so " +
                    "sigma must not repeat or go out of order");

@@ -128,6 +128,47 @@ TEST_CASE("both estimates rise with the distance and no distance is too small or
   }
 }
 
+TEST_CASE("variances without an inverse, and ones without a ratio, have weights") {
+  for (std::int64_t const dim : {3, 8}) {
+    std::vector<double> const v{1e-320, 3e-310, 1e-309, 4e-308, 1e-200, 1e-3, 1e200};
+    time_posterior const posterior(v, dim);
+    for (double const scale :
+         {0.0, 1e-320, 1e-310, 1e-309, 1e-307, 1e-200, 1e-3, 1e3, 1e300, HUGE_VAL}) {
+      CAPTURE(scale);
+      // x86 and the library's other platforms have long doubles of at least the same range.
+      std::vector<long double> log_w;
+      long double most = -HUGE_VALL, total = 0.0L;
+      for (double const at : v) {
+        bool const last = at == v.back();
+        long double const pull =
+            last ? 0.0L : static_cast<long double>(scale) * (1.0L / at - 1.0L / v.back());
+        log_w.push_back(-0.5L * static_cast<long double>(dim) *
+                            (std::log(static_cast<long double>(at)) -
+                             std::log(static_cast<long double>(v.back()))) -
+                        pull);
+        most = std::max(most, log_w.back());
+      }
+      for (long double const w : log_w) total += std::exp(w - most);
+      auto const w = posterior.weights(scale);
+      double sum = 0.0;
+      for (std::size_t t = 0; t < w.size(); ++t) {
+        double const want = static_cast<double>(std::exp(log_w[t] - most) / total);
+        // Logarithms of thousands, of which a few ulps are left, and powers of subnormal numbers.
+        CHECK(std::fabs(w[t] - want) <= 1e-10 * want + 1e-300);
+        sum += w[t];
+      }
+      CHECK(sum == Approx(1.0).epsilon(1e-14));
+      CHECK(std::isfinite(posterior.mean(scale)));
+    }
+    CHECK(posterior.mode(0.0) == 0);
+    CHECK(posterior.mode(HUGE_VAL) == 6);
+    time_posterior const tiny({1e-320, 1e-310}, dim);
+    CHECK(tiny.mode(0.0) == 0);
+    CHECK(tiny.mode(1.0) == 1);
+    CHECK(tiny.weights(HUGE_VAL)[1] == 1.0);
+  }
+}
+
 // A point noised at a step drawn at random: the posterior of the step is exact, so the step's place
 // in it is uniform. n = 2e4; 16 cells see a total variation of 0.04.
 TEST_CASE("calibration: the true step is spread over its posterior as it must be") {

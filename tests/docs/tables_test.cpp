@@ -20,17 +20,29 @@
 #include <diffx/exec/threads.hpp>
 #include <diffx/grid/index.hpp>
 #include <diffx/grid/time.hpp>
+#include <diffx/prediction/edm.hpp>
 #include <diffx/prediction/eps.hpp>
 #include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/absorbing.hpp>
+#include <diffx/process/columns.hpp>
+#include <diffx/process/edm.hpp>
+#include <diffx/process/product.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/process/xor_packed.hpp>
 #include <diffx/recipe/tabddpm.hpp>
 #include <diffx/sampler.hpp>
+#include <diffx/schedule/bounded_mask_power.hpp>
+#include <diffx/schedule/learned_exponent.hpp>
 #include <diffx/schedule/linear.hpp>
+#include <diffx/schedule/sigma_power.hpp>
 #include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/churn.hpp>
+#include <diffx/solver/class_churn.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
+#include <diffx/solver/euler.hpp>
+#include <diffx/solver/product.hpp>
 #include <diffx/solver/repaint.hpp>
 
 #include <cmath>
@@ -207,6 +219,48 @@ TEST_CASE("the page of tables: anomalies") {
   double const quality = auroc(scores, labels);  // labels: 0 for a normal row
 
   CHECK(quality == 1.0);
+}
+
+/// What training of a table of two numbers and two categories left.
+struct exponents {
+  std::vector<double> numbers{0.3, -1.2}, categories{0.1, 2.0};
+};
+
+TEST_CASE("docs/tables.md: a schedule of each column") {
+  exponents const learned;
+  std::vector<int> const classes{2, 4};
+  using number = process::edm_of<schedule::sigma_power>;
+  using category = process::absorbing<schedule::bounded_mask_power>;
+  std::vector<number> numbers;
+  for (double const raw : learned.numbers) {
+    numbers.emplace_back(schedule::sigma_power{.rho = schedule::learned_exponent(raw, 5.0)});
+  }
+  std::vector<category> categories;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    double const power = schedule::learned_exponent(learned.categories[c], 1.0);
+    categories.emplace_back(classes[c], classes[c], schedule::bounded_mask_power{power});
+  }
+  process::columns const of_numbers(numbers);
+  solver::churn_amount const put_back{.churn = 1.0, .to = 79.0};
+  sampler const tabdiff{process::product{std::tuple{of_numbers, process::columns(categories)}},
+                        solver::product{std::tuple{solver::churn<solver::euler>{{}, put_back},
+                                                   solver::class_churn(of_numbers, put_back)}}};
+  auto const times = grid::uniform_t(of_numbers, 50, {1.0, 0.0, grid::end_point::none});
+  constexpr std::int64_t n = 40;
+  std::vector<float> z(2 * n);
+  std::vector<int> c(2 * n);
+  using said = prediction::product<prediction::edm, prediction::x0_posterior<>>;
+  auto const network =
+      denoiser::predicts<said>([](auto const&, auto const&, query const& q, auto const& answer) {
+        CHECK(q.at.t > 0.0);
+        auto const &numbers_out = std::get<0>(answer), &logits = std::get<1>(answer);
+        for (std::int64_t i = 0; i < numbers_out.size(); ++i) numbers_out.data[i] = 0.0F;
+        for (std::int64_t i = 0; i < logits.size(); ++i) logits.data[i] = 0.0F;
+      });
+  tabdiff.sample(exec::host{}, network, times,
+                 std::tuple{batch_view<float>{z.data(), n, 2}, batch_view<int>{c.data(), n, 2}});
+  for (float const v : z) CHECK(std::isfinite(v));
+  for (std::size_t i = 0; i < c.size(); ++i) CHECK((c[i] >= 0 && c[i] < classes[i % 2]));
 }
 
 TEST_CASE("the page of tables: databases") {

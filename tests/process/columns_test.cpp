@@ -5,18 +5,23 @@
 #include <diffx/exec/threads.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/prediction/eps.hpp>
 #include <diffx/prediction/product.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/columns.hpp>
 #include <diffx/process/marginal.hpp>
 #include <diffx/process/product.hpp>
 #include <diffx/process/uniform.hpp>
+#include <diffx/process/vp.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/mask_power.hpp>
 #include <diffx/schedule/polynomial.hpp>
 #include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/ddim.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/euler_ctmc.hpp>
+#include <diffx/solver/product.hpp>
 #include <diffx/solver/tau_leaping.hpp>
 #include <diffx/solver/xor_renoise.hpp>
 
@@ -25,6 +30,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -276,6 +282,85 @@ TEST_CASE("columns: fixed cells stay, checkpoints go on, and wrong states are na
   sampler const flips{process, solver::xor_renoise{}};
   CHECK_THROWS_WITH_AS(flips.sample(host, network, g, view(x, 2)),
                        doctest::Contains("the classes of the process = 5"), error);
+}
+
+TEST_CASE("options.fixed: cells of any block stay, and a mask that no block takes is refused") {
+  using said = prediction::product<prediction::eps, prediction::x0_posterior<float>,
+                                   prediction::x0_posterior<float>>;
+  auto const network =
+      denoiser::predicts<said>([](auto const&, auto const&, query const&, auto const& out) {
+        for (std::int64_t i = 0; i < std::get<0>(out).size(); ++i) std::get<0>(out).data[i] = 0.1F;
+        for (std::int64_t i = 0; i < std::get<1>(out).size(); ++i) std::get<1>(out).data[i] = 0.0F;
+        for (std::int64_t i = 0; i < std::get<2>(out).size(); ++i) std::get<2>(out).data[i] = 0.0F;
+      });
+  process::columns const columns(std::vector{process::uniform<>(2), process::uniform<>(5)});
+  sampler const s{
+      process::product{std::tuple{process::vp<>(), process::absorbing<>(40), columns}},
+      solver::product{std::tuple{solver::ddim{}, solver::ancestral{}, solver::ancestral{}}}};
+  constexpr std::int64_t n = 100;
+  std::vector<float> z(n);
+  codes a(3 * n, 7), b(2 * n, 1);
+  std::vector<std::uint8_t> keep_a(a.size()), keep_b(b.size());
+  for (std::size_t i = 0; i < keep_a.size(); i += 3) keep_a[i] = 1;
+  for (std::size_t i = 1; i < keep_b.size(); i += 2) keep_b[i] = 1;
+  std::tuple const state{batch_view<float>{z.data(), n, 1}, view(a, 3), view(b, 2)};
+  auto const g = grid::uniform_t(process::vp<>(), 6, {1.0, 0.0, grid::end_point::none});
+  options<> o{noise::counted{3}};
+  o.fixed = {nullptr, keep_a.data(), keep_b.data()};
+  s.sample(exec::host{}, network, g, state, o);
+  int stayed_a = 0, stayed_b = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (keep_a[i] != 0) CHECK(a[i] == 7);
+    stayed_a += keep_a[i] == 0 && a[i] == 7 ? 1 : 0;
+  }
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (keep_b[i] != 0) CHECK(b[i] == 1);
+    stayed_b += keep_b[i] == 0 && b[i] == 1 ? 1 : 0;
+  }
+  CHECK(stayed_a < 25);  // one in forty of 200, and one in two of 100
+  CHECK(stayed_b < 85);
+
+  auto const with = [&](fixed_positions const& fixed) {
+    options<> other;
+    other.fixed = fixed;
+    s.sample(exec::host{}, network, g, state, other);
+  };
+  CHECK_NOTHROW(with({}));
+  CHECK_THROWS_WITH_AS(with(keep_a.data()),
+                       doctest::Contains("keeps classes, and block 0 of the state holds numbers"),
+                       error);
+  CHECK_THROWS_WITH_AS(with({nullptr, nullptr, nullptr, keep_a.data()}),
+                       doctest::Contains("has a mask for block 3, and the state has 3 blocks"),
+                       error);
+  std::uint8_t const* const m = keep_a.data();
+  CHECK_THROWS_WITH_AS((fixed_positions{m, m, m, m, m, m, m, m, m}),
+                       doctest::Contains("blocks of fixed = 9, must be at most 8"), error);
+}
+
+/// Fails on a column of five classes.
+struct brittle : solver::ancestral {
+  template <class Process>
+  void plan(plan_context<Process> const& c, categorical_plan& out) const {
+    solver::ancestral::plan(c, out);
+    if (c.process.limit().classes == 5) {
+      out.stages().back().weight[1] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+};
+
+TEST_CASE("columns: levels that coincide and weights that are not finite are named by column") {
+  using curved = process::uniform<schedule::polynomial>;
+  exec::host const host;
+  codes x(3);
+  process::columns const steep(std::vector{curved(2, {1.0}), curved(5, {1.0}), curved(3, {1e5})});
+  CHECK_THROWS_WITH_AS(
+      (sampler{steep, solver::ancestral{}}.sample(host, some_network(10), grid::uniform_t(steep, 4),
+                                                  view(x, 3))),
+      doctest::Contains("diffx::run: column 2 of process::columns: levels 0 and 1"), error);
+  process::columns const plain(std::vector{curved(2, {1.0}), curved(5, {1.0}), curved(3, {2.0})});
+  CHECK_THROWS_WITH_AS((sampler{plain, brittle{}}.sample(host, some_network(10),
+                                                         grid::uniform_t(plain, 4), view(x, 3))),
+                       doctest::Contains("not finite at step 0 of column 1 from lambda"), error);
 }
 
 TEST_CASE("classes: workspace beyond 2^63 bytes is refused before anything is allocated") {

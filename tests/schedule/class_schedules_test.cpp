@@ -125,6 +125,21 @@ TEST_CASE("classes on a chain of steps keep what its table says, and lose the re
   CHECK(ends.time_of_total(HUGE_VAL) == 1.0);
 }
 
+TEST_CASE("classes on a chain of steps: a time above 0 is not data, however small") {
+  schedule::class_alpha_bar const s{schedule::cosine(1000)};
+  process::uniform<schedule::class_alpha_bar> const p(3, s);
+  double const first = -s.table.log_alpha_bar(0);
+  for (double const t : {1e-300, 1e-18, 1e-15, 1e-13, 9e-13, 1.1e-12, 1e-6}) {
+    CHECK(s.total(t) == doctest::Approx(1000.0 * t * first).epsilon(1e-14));
+    CHECK(p.at(t).sigma == doctest::Approx(1000.0 * t * first).epsilon(1e-8));
+    CHECK(p.at_lambda(p.at(t).lambda).t == doctest::Approx(t).epsilon(1e-12));
+  }
+  CHECK(p.at(1e-13).sigma < p.at(2e-13).sigma);
+  CHECK(p.at(0.0).sigma == 0.0);
+  // A grid that ends so near to data is one.
+  CHECK(diffx::grid::uniform_t(p, 10, {1.0, 1e-14}).steps() == 10);
+}
+
 TEST_CASE("total noise keeps its digits where 1 - alpha is all but 1") {
   process::absorbing<schedule::geometric_noise> const p(3, 3, {1e-4, 20.0});
   CHECK(p.at(1.0).alpha == doctest::Approx(std::exp(-20.0)).epsilon(1e-13));

@@ -17,6 +17,7 @@
 #include <diffx/process/uniform.hpp>
 #include <diffx/process/vp_discrete.hpp>
 #include <diffx/process/xor_bernoulli.hpp>
+#include <diffx/process/xor_packed.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/class_alpha_bar.hpp>
 #include <diffx/schedule/cosine.hpp>
@@ -25,6 +26,7 @@
 #include <diffx/solver/product.hpp>
 #include <diffx/solver/repaint.hpp>
 
+#include "support/packed_bits.hpp"
 #include "support/ragged_table.hpp"
 #include "support/statistics.hpp"
 #include <array>
@@ -187,6 +189,145 @@ TEST_CASE(
   check_classes(absorbing, grid::uniform_t(absorbing, 8));
   process::xor_bernoulli const bits(schedule::flip_quadratic(8, 0.02));
   check_classes(bits, grid::uniform_t(bits, 8));
+}
+
+/// The law of a group of four bits whose bits 0 and 3 are known, after `visits` visits of each step
+/// but the first: steps as solver::ancestral plans them, from the exact posterior of every bit.
+std::vector<double> imputed_groups(timetable const& g, int first_value, int last_value,
+                                   int visits) {
+  using namespace test::bits;
+  auto const data = correlated();
+  auto const cells = static_cast<std::size_t>(states);
+  auto const bit = [](std::size_t cell, std::size_t l) {
+    return static_cast<int>(cell >> (static_cast<std::size_t>(length) - 1 - l) & 1u);
+  };
+  // Of each bit by itself: `flip(cell, l)` is the probability that it changes.
+  auto const moved = [&](std::vector<double> const& law, auto const& flip) {
+    std::vector<double> next(cells, 0.0);
+    for (std::size_t from = 0; from < cells; ++from) {
+      for (std::size_t to = 0; to < cells; ++to) {
+        double p = law[from];
+        for (std::size_t l = 0; l < static_cast<std::size_t>(length); ++l) {
+          double const f = flip(from, l);
+          p *= bit(from, l) == bit(to, l) ? 1.0 - f : f;
+        }
+        next[to] += p;
+      }
+    }
+    return next;
+  };
+  std::vector<double> law(cells, 1.0 / static_cast<double>(cells));
+  for (int step = 0; step < g.steps(); ++step) {
+    double const bt = 0.5 * g[step].sigma, bs = 0.5 * g[step + 1].sigma;
+    double const d = (bt - bs) / (1.0 - 2.0 * bs);
+    for (int visit = 0; visit < (step == 0 ? 1 : visits); ++visit) {
+      if (visit > 0) law = moved(law, [&](std::size_t, std::size_t) { return d; });
+      law = moved(law, [&](std::size_t x, std::size_t l) {
+        double one = 0.0, all = 0.0;  // p(x0_l = 1 | x)
+        for (std::size_t clean = 0; clean < cells; ++clean) {
+          double p = data[clean];
+          for (std::size_t j = 0; j < static_cast<std::size_t>(length); ++j) {
+            p *= bit(clean, j) == bit(x, j) ? 1.0 - bt : bt;
+          }
+          all += p;
+          one += bit(clean, l) == 1 ? p : 0.0;
+        }
+        double const differs = bit(x, l) == 1 ? 1.0 - one / all : one / all;
+        double const same_clean = bs * d / (bs * d + (1.0 - bs) * (1.0 - d));
+        double const other_clean = (1.0 - bs) * d / ((1.0 - bs) * d + bs * (1.0 - d));
+        return (1.0 - differs) * same_clean + differs * other_clean;
+      });
+      std::vector<double> pasted(cells, 0.0);
+      for (std::size_t from = 0; from < cells; ++from) {
+        for (int a = 0; a < 2; ++a) {
+          for (int z = 0; z < 2; ++z) {
+            std::size_t const to = (from & 0x6u) | static_cast<std::size_t>(8 * a + z);
+            pasted[to] +=
+                law[from] * (a == first_value ? 1.0 - bs : bs) * (z == last_value ? 1.0 - bs : bs);
+          }
+        }
+      }
+      law = pasted;
+    }
+  }
+  return law;
+}
+
+TEST_CASE("imputation of packed bits: the law of the enumerated chain, and known bits are exact") {
+  constexpr std::int64_t bits = 100, samples = 4000, each = 4;  // 25 groups, across words
+  int const steps = 8;
+  process::xor_packed const p(schedule::flip_quadratic(steps, 0.02), bits);
+  process::xor_bernoulli const one_each(schedule::flip_quadratic(steps, 0.02));
+  test::bits::packed_table const network{{}, &one_each};
+  sampler const s{p, solver::ancestral{}};
+  auto const g = grid::uniform_t(p, steps);
+  using words = std::vector<std::uint32_t>;
+  words image(each * samples), mask(image.size()), x(image.size());
+  std::vector<std::uint8_t> group;
+  for (int k = 0; k < 25; ++k) group.insert(group.end(), {1, 0, 0, 1});
+  auto const row = domain::table::pack_bits<std::uint32_t>(group, bits);
+  std::vector<std::uint8_t> values;
+  for (int k = 0; k < 25; ++k) values.insert(values.end(), {1, 1, 0, 0});  // 0 in bit 3
+  auto const given = domain::table::pack_bits<std::uint32_t>(values, bits);
+  for (std::size_t i = 0; i < image.size(); ++i) {
+    bool const last = i % 4 == 3;
+    image[i] = given[i % 4] | (last ? 0xF0u : 0u);  // beyond the row: nothing
+    mask[i] = row[i % 4] | (last ? 0xF0u : 0u);
+  }
+  for (int const visits : {1, 3}) {
+    impute(s, network, g, batch_view<std::uint32_t>{x.data(), samples, each},
+           solver::known_bits{image.data(), mask.data()}, visits, 21);
+    bool kept = true, inside = true;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      kept = kept && ((x[i] ^ image[i]) & row[i % 4]) == 0;
+      inside = inside && (i % 4 != 3 || x[i] < 16);
+    }
+    CHECK(kept);
+    CHECK(inside);
+    CHECK(test::passes(
+        "packed imputation, visits " + std::to_string(visits),
+        test::test_cells(test::bits::group_counts(x, bits), imputed_groups(g, 1, 0, visits)).p));
+  }
+  // Visits bring the law nearer to the conditional one.
+  auto const data = test::bits::correlated();
+  std::vector<double> conditional(data.size(), 0.0);
+  for (std::size_t cell = 0; cell < data.size(); ++cell) {
+    if ((cell & 0x9u) == 0x8u) conditional[cell] = data[cell];
+  }
+  conditional = analysis::normalised(conditional);
+  double left = 1.0;
+  for (int const visits : {1, 3, 10, 50}) {
+    double const far = test::bits::distance(imputed_groups(g, 1, 0, visits), conditional);
+    CHECK(far < left);
+    left = far;
+  }
+  MESSAGE("packed bits: distance left after 50 visits " << left);
+  // What the options keep stays, known or not; threads do not matter.
+  words fixed(x.size()), y(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    fixed[i] = static_cast<std::uint32_t>(i) * 0x9E3779B9u;
+    x[i] = y[i] = static_cast<std::uint32_t>(i) * 0x85EBCA6Bu & (i % 4 == 3 ? 0xFu : ~0u);
+  }
+  auto const before = x;
+  options<> o{noise::counted{4}};
+  o.fixed = reinterpret_cast<std::uint8_t const*>(fixed.data());
+  auto const keep = [&](auto const& exec, words& to) {
+    batch_view<std::uint32_t> const view{to.data(), samples, each};
+    detail::workspace const memory(s.workspace_size(exec, network, view, o));
+    auto run = s.start(exec, network, g, view, memory.span(), o);
+    solver::repaint{.jump_length = 2, .samples = 2}.finish(
+        run, solver::known_bits{image.data(), mask.data()});
+  };
+  keep(exec::threads{3}, x);
+  keep(exec::host{}, y);
+  CHECK(x == y);
+  bool stays = true, pasted = true;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    stays = stays && ((x[i] ^ before[i]) & fixed[i] & (i % 4 == 3 ? 0xFu : ~0u)) == 0;
+    pasted = pasted && ((x[i] ^ image[i]) & row[i % 4] & ~fixed[i]) == 0;
+  }
+  CHECK(stays);
+  CHECK(pasted);
 }
 
 TEST_CASE("imputation of rows: each block keeps what it is given, by its own process") {

@@ -21,6 +21,7 @@ struct ragged_table {
   diffx::prediction::x0_posterior<double> prediction{};
   Columns const* process;
   std::vector<double> law;
+  double sharpness = 1.0;  // of a network that is too sure, above 1
 
   int classes(int c) const { return process->column(c).limit().classes; }
 
@@ -51,7 +52,7 @@ struct ragged_table {
         out[first[c] + static_cast<std::size_t>(code[c])] += w;
       }
     }
-    for (std::size_t i = 0; i < first.back(); ++i) out[i] = std::log(out[i]);
+    for (std::size_t i = 0; i < first.back(); ++i) out[i] = sharpness * std::log(out[i]);
   }
 
   std::vector<int> codes(std::size_t cell) const {
@@ -73,6 +74,11 @@ struct ragged_table {
   /// The law of rows after all steps of a grid, states of every column in the same order, masks
   /// last.
   std::vector<double> after(diffx::timetable const& grid) const {
+    return after(grid, [](double t) { return t; });
+  }
+  /// The same where every step at time t goes up to raised(t) first.
+  template <class Raised>
+  std::vector<double> after(diffx::timetable const& grid, Raised const& raised) const {
     std::vector<double> now{1.0};
     for (int c = 0; c < process->size(); ++c) {
       auto const limit = process->column(c).limit();
@@ -85,9 +91,11 @@ struct ragged_table {
       now = wider;
     }
     for (int step = 0; step < grid.steps(); ++step) {
+      double const up = raised(grid[step].t);
+      if (up != grid[step].t) now = noised(now, grid[step].t, up);
       std::vector<double> next(now.size(), 0.0);
       for (std::size_t cell = 0; cell < now.size(); ++cell) {
-        if (now[cell] > 0.0) spread(cell, now[cell], grid[step].t, grid[step + 1].t, next);
+        if (now[cell] > 0.0) spread(cell, now[cell], up, grid[step + 1].t, next);
       }
       now = next;
     }
@@ -95,6 +103,26 @@ struct ragged_table {
   }
 
  private:
+  std::vector<double> noised(std::vector<double> const& law, double from, double to) const {
+    std::vector<double> now = law;
+    std::size_t block = 1;  // of the columns after this one
+    for (int c = process->size(); c-- > 0;) {
+      auto const& p = process->column(c);
+      auto const states = static_cast<std::size_t>(diffx::analysis::state_count(p));
+      auto const step = diffx::analysis::transition(p, p.at(from), p.at(to));
+      std::vector<double> next(now.size(), 0.0);
+      for (std::size_t cell = 0; cell < now.size(); ++cell) {
+        std::size_t const k = cell / block % states, rest = cell - k * block;
+        for (std::size_t j = 0; j < states; ++j) {
+          next[rest + j * block] += now[cell] * step[k * states + j];
+        }
+      }
+      now = next;
+      block *= states;
+    }
+    return now;
+  }
+
   void spread(std::size_t cell, double mass, double from, double to,
               std::vector<double>& next) const {
     int const n = process->size();

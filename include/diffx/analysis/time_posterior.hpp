@@ -65,8 +65,9 @@ class inverse_gamma {
 ///     w_t ~ InvGamma(v_t; dim/2 - 1, scale),    v_t the variance of step t
 ///
 /// Noise is added without shrinking the data, x_t = x_0 + sqrt(v_t) eps. Weights are taken relative
-/// to the last step's and in logarithms: no scale, 0 and inf included, leaves them without a
-/// number. The larger the scale, the later the step; beyond v_T both estimates saturate at T - 1.
+/// to the last step's and in logarithms: no scale, 0 and inf included, and no variance leaves them
+/// without a number. The larger the scale, the later the step; beyond v_T both estimates saturate
+/// at T - 1.
 ///
 /// Source    Livernoche et al. 2024, arXiv:2305.18593 (the non-parametric estimate).
 /// Errors    dim < 3, variances that are not positive, finite and strictly rising, scale < 0 or
@@ -86,7 +87,11 @@ class time_posterior {
     }
     double const last = variances_.back();
     for (double const v : variances_) {
-      rise_.push_back(-(shape_ + 1.0) * std::log(v / last));
+      double const ratio = v / last;
+      double const log_ratio = ratio >= std::numeric_limits<double>::min()
+                                   ? std::log(ratio)
+                                   : std::log(v) - std::log(last);
+      rise_.push_back(-(shape_ + 1.0) * log_ratio);
       pull_.push_back(1.0 / v - 1.0 / last);
     }
   }
@@ -139,7 +144,11 @@ class time_posterior {
 
   double log_weight(std::size_t t, double scale) const {
     detail::require(scale >= 0.0, "diffx::analysis::time_posterior", "scale", scale, "at least 0");
-    return pull_[t] > 0.0 ? rise_[t] - scale * pull_[t] : rise_[t];
+    if (pull_[t] == 0.0 || t + 1 == variances_.size()) return rise_[t];
+    if (std::isfinite(pull_[t])) return rise_[t] - scale * pull_[t];
+    // A variance so small has no inverse, and the scale over it may be a number for all that.
+    double const v = variances_[t];
+    return rise_[t] - scale / v * (1.0 - v / variances_.back());
   }
 
   std::vector<double> variances_;

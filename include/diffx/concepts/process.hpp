@@ -111,6 +111,20 @@ concept column_process = process_policy<P> &&
   { p.column(0) } -> std::same_as<typename P::column_type const&>;
 };
 
+/// The same of numbers: column c is x_t = alpha_c(t) x0 + sigma_c(t) eps on one clock.
+///
+/// | `p.size()`, `p.column(c)` | the columns, each a gaussian_process                         |
+/// | `p.at(t)`                 | the level of the first, which a network is told              |
+template <class P>
+concept gaussian_column_process = process_policy<P> && P::values ==
+                                  value_kind::continuous&& requires(P const& p, double t) {
+  { p.at(t) } -> std::same_as<level>;
+  { p.at_lambda(t) } -> std::same_as<level>;
+  { p.size() } -> std::same_as<int>;
+  requires gaussian_process<typename P::column_type>;
+  { p.column(0) } -> std::same_as<typename P::column_type const&>;
+};
+
 /// A process that flips bits, each by itself, with probability sigma / 2 from the data on, and
 /// whose rows are packed: [batch, words] of 32 bits.
 ///
@@ -127,6 +141,6 @@ concept binary_process = process_policy<P> &&
 /// A process with levels: what grids are made for.
 template <class P>
 concept clocked_process = gaussian_process<P> || categorical_process<P> || matrix_process<P> ||
-    column_process<P> || sphere_process<P> || binary_process<P>;
+    column_process<P> || gaussian_column_process<P> || sphere_process<P> || binary_process<P>;
 
 }  // namespace diffx

@@ -185,6 +185,8 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::takes_bits`     | true: it plans a binary_plan as well, for packed bits                  |
 /// | `S::takes_short_rows` | true: its advance asks a row for scan(), probability() and draw()    |
 /// |                     | alone, so that rows of few classes are read many at a time             |
+/// | `S::pure_passes`    | true: it plans stages without an evaluation, each of which noises from |
+/// |                     | `at` to `to`                                                           |
 /// | `S::takes_laws`     | false: it reads scores alone, and has no `advance`                     |
 /// | `S::gives_kernels`  | true: it has the reverse kernel, for a guidance that acts on kernels   |
 /// | `S::advance_kernels(weights, law, now, row, words)` | the same draw, where `row` is a        |

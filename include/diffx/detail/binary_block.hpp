@@ -68,6 +68,31 @@ struct flip_op {
   }
 };
 
+/// Where the mask is 1, the given bits, each flipped with one probability.
+template <int Lanes, class Noise>
+struct paste_bits_op {
+  bit_rows rows;
+  std::uint32_t const* given;
+  std::uint32_t const* mask;  // like the state
+  bernoulli_bits flips;
+  noise::key key;
+  Noise noise;
+
+  DIFFX_HD void operator()(std::int64_t chunk) const {
+    std::int64_t const first = chunk * Lanes;
+    std::int64_t sample[Lanes], word[Lanes];
+    rows.place(first, sample, word);
+    for (int i = 0; i < Lanes; ++i) sample[i] += rows.first_sample;
+    std::uint32_t ones[Lanes] = {};
+    if (!flips.never()) flips.draw(noise, key, sample, word, ones);
+    for (int i = 0; i < Lanes && first + i < rows.size; ++i) {
+      std::uint32_t const m = mask[first + i];
+      rows.put(first + i, word[i],
+               (rows.data[first + i] & ~m) | ((given[first + i] ^ ones[i]) & m));
+    }
+  }
+};
+
 /// The one pass that follows an evaluation of a block of bits: logits are read once.
 template <class T, int G, int Words, class Noise>
 struct bit_pass {
@@ -213,7 +238,8 @@ struct check_bits_op {
 template <class Word, class Process, class Prediction, class Solver, class Guidance, class Noise>
 class binary_block {
  public:
-  static constexpr bool takes_pasted = false;
+  static constexpr bool takes_pasted = true;
+  using mask_type = std::uint32_t;  // of what is pasted: packed as the state is
   static_assert(std::is_same_v<Word, std::uint32_t>,
                 "diffx: packed bits stand in words of 32: batch_view<std::uint32_t>. For one "
                 "integer a bit use process::xor_bernoulli.");
@@ -305,6 +331,17 @@ class binary_block {
     check(exec);
     // Where nothing of the data is left, any flip keeps the law.
     flip(exec, now.alpha > 0.0 ? 0.5 * (then.sigma - now.sigma) / now.alpha : 0.5, false, key);
+  }
+
+  /// Bits where the mask is 1 take q(x_at | given).
+  template <class Exec>
+  void paste(Exec const& exec, Word const* given, Word const* mask, level const& at,
+             noise::key key) {
+    constexpr int lanes = Exec::on_host ? 64 : 1;
+    key.block = block_;
+    exec.for_each_sample((x_.size() + lanes - 1) / lanes,
+                         paste_bits_op<lanes, Noise>{rows(), given, mask,
+                                                     bernoulli_bits(0.5 * at.sigma), key, noise_});
   }
 
   /// What a checkpoint must agree with beyond the shape.

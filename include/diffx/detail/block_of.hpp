@@ -3,6 +3,8 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/detail/binary_block.hpp>
 #include <diffx/detail/categorical_block.hpp>
+#include <diffx/detail/churning_block.hpp>
+#include <diffx/detail/column_block.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/correcting_block.hpp>
 #include <diffx/detail/decoding_block.hpp>
@@ -61,6 +63,11 @@ struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidanc
     using type = remembering_block<Parts...>;
   };
   template <class S, class... Parts>
+  requires has_pure_passes<S>
+  struct choice<S, Parts...> {
+    using type = churning_block<Parts...>;
+  };
+  template <class S, class... Parts>
   requires solver_corrects<S>
   struct choice<S, Parts...> {
     using type = correcting_block<of<typename S::predictor_type>, T, Process, Prediction, S,
@@ -82,6 +89,13 @@ template <class T, sphere_process Process, class Prediction, class Solver, class
 struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
                 Noise> {
   using type = sphere_block<T, Process, Prediction, Solver, Guidance, Noise>;
+};
+
+template <class T, gaussian_column_process Process, class Prediction, class Solver, class Guidance,
+          class Cache, bool Variance, class Noise>
+struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
+                Noise> {
+  using type = column_block<T, Process, Prediction, Solver, Guidance, Cache, Variance, Noise>;
 };
 
 }  // namespace diffx::detail

@@ -8,12 +8,10 @@
 #include <diffx/detail/row_group.hpp>
 #include <diffx/error.hpp>
 #include <diffx/step.hpp>
-#include <diffx/timetable.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 namespace diffx::detail {
@@ -185,55 +183,5 @@ class position_laws<Process> {
   int largest_ = 0;
   bool has_short_rows_ = false;
 };
-
-/// The steps of a process of columns: every column is planned by itself; its weights stand in the
-/// stage's tables.
-template <class Solver, column_process Process>
-class column_plans {
- public:
-  column_plans(Solver const& solver, Process const& process, timetable const& grid)
-      : solver_(&solver), process_(&process) {
-    grids_.reserve(static_cast<std::size_t>(process.size()));
-    grids_.push_back(grid);
-    for (int c = 1; c < process.size(); ++c) {
-      std::vector<level> levels;
-      for (level const& l : grid.levels()) levels.push_back(process.column(c).at(l.t));
-      grids_.emplace_back(std::move(levels));
-    }
-  }
-
-  void operator()(int index, int first, int last, categorical_plan& out) const {
-    std::size_t const before = out.stages().size();
-    for (int c = 0; c < process_->size(); ++c) {
-      using column_type = std::remove_cvref_t<decltype(process_->column(c))>;
-      plan_context<column_type> const context{
-          process_->column(c), grids_[static_cast<std::size_t>(c)], index, first, last};
-      categorical_plan own;
-      solver_->plan(context, c == 0 ? out : own);
-      auto& stages = out.stages();
-      for (std::size_t k = before; k < stages.size(); ++k) {
-        auto const& w = (c == 0 ? stages[k] : own.stages()[k - before]).weight;
-        stages[k].tables.insert(stages[k].tables.end(), w.begin(), w.end());
-      }
-    }
-  }
-
- private:
-  Solver const* solver_;
-  Process const* process_;
-  std::vector<timetable> grids_;
-};
-
-/// What plans the steps of one block: plan(index, first, last, out).
-template <class Solver, class Process>
-auto planner_of(Solver const& solver, Process const& process, timetable const& grid) {
-  if constexpr (column_process<Process>) {
-    return column_plans<Solver, Process>(solver, process, grid);
-  } else {
-    return [&](int index, int first, int last, auto& out) {
-      solver.plan(plan_context<Process>{process, grid, index, first, last}, out);
-    };
-  }
-}
 
 }  // namespace diffx::detail

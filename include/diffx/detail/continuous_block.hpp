@@ -207,38 +207,8 @@ class continuous_block {
     pass_data<T> d = base_data();
     int sources = 0;
     if (s.evaluates) {
-      if (m.fresh) {
-        if constexpr (writes_into_ring) rotate(ring_);
-        for (int b = 0; b < branches; ++b) {
-          double const w = m.weight[static_cast<std::size_t>(b)];
-          if (w == 0.0) continue;
-          d.source[sources] = fresh_prediction(b);
-          d.source_weight[sources++] = static_cast<T>(w);
-        }
-        if constexpr (rescales) {
-          if (sources == 2) {
-            double const phi = guidance_.rescale_mix();
-            exec.for_each_sample(x_.batch,
-                                 rescale_op<T>{d.source[0], d.source[1], x_.features,
-                                               d.prediction_features, d.source_weight[0],
-                                               d.source_weight[1], static_cast<T>(phi), factor_});
-            d.sample_factor = factor_;
-          }
-        }
-        if constexpr (Cache::depth > 0 && !writes_into_ring) {
-          rotate(ring_);
-          d.kept_prediction = ring_[0];
-        }
-      } else {
-        for (int j = 0; j < Cache::depth; ++j) {
-          double const w = m.weight[static_cast<std::size_t>(j)];
-          if (w == 0.0) continue;
-          d.source[sources] = ring_[static_cast<std::size_t>(j)];
-          d.source_weight[sources++] = static_cast<T>(w);
-        }
-      }
+      sources = gather(exec, m, d);
       convert(s, d);
-      if constexpr (Guidance::hook == x0_hook::clip) d.clip = static_cast<T>(guidance_.limit());
       if constexpr (hooks_per_sample) {
         exec.for_each_sample(
             x_.batch, typename Guidance::template limit_op<T>{
@@ -247,40 +217,8 @@ class continuous_block {
       }
       d.preview = preview;
     }
-
-    // A tensor that this stage does not use stands for one that it reads in any case, with weight
-    // 0: that costs no memory traffic, and a composition compiles one pass for all its stages.
-    for (int j = 0; j < state_slots; ++j) {
-      double const w = s.state[static_cast<std::size_t>(j)];
-      d.state[j] = state_[static_cast<std::size_t>(j <= retained_ && w != 0.0 ? j : 0)];
-      d.state_weight[j] = static_cast<T>(w);
-    }
-    for (int j = 0; j < history_size; ++j) {
-      double const w = s.history[static_cast<std::size_t>(j)];
-      d.history[j] = w != 0.0 ? history_[static_cast<std::size_t>(j)] : d.state[0];
-      d.history_weight[j] = static_cast<T>(w);
-    }
-    bool noisy = false;
-    for (int j = 0; j < Solver::noises; ++j) {
-      noise_term const& term = s.noise[static_cast<std::size_t>(j)];
-      d.noise_key[j] = term.key;
-      d.noise_key[j].block = block_;
-      d.noise_weight[j] = static_cast<T>(term.weight);
-      noisy = noisy || term.weight != 0.0;
-    }
-    if constexpr (history_size > 0) {
-      if (s.keeps) {
-        rotate(history_);
-        d.kept_output = history_[0];
-      }
-    }
-    T* target = state_[0];
-    if (ends_step) {
-      target = x_.data;
-    } else if (s.retains) {
-      target = spare_[static_cast<std::size_t>(retained_)];
-    }
-    d.target = target;
+    bool const noisy = weigh(s, d);
+    T* const target = place(s.keeps, s.retains, ends_step, d);
     if constexpr (Prediction::scales_input) {
       input_ready_ = next_at != nullptr;
       if (next_at != nullptr) {
@@ -289,21 +227,11 @@ class continuous_block {
       }
     }
     if (s.evaluates) {
-      constexpr int most = branches > Cache::depth ? branches : Cache::depth;
-      for (int g = sources; g < most; ++g) d.source[g] = d.source[0];
-      run_pass<most>(exec, d, noisy);
+      run_pass<most_sources>(exec, d, noisy);
     } else if constexpr (has_pure_passes<Solver>) {
       run_pass<0>(exec, d, noisy);
     }
-    if (ends_step) {
-      state_[0] = x_.data;
-      retained_ = 0;
-    } else if (s.retains) {
-      for (int j = retained_; j >= 0; --j)
-        state_[static_cast<std::size_t>(j + 1)] = state_[static_cast<std::size_t>(j)];
-      state_[0] = target;
-      ++retained_;
-    }
+    settle(s.retains, ends_step, target);
   }
 
   /// Overwrites the state with the prior at this level.
@@ -360,7 +288,103 @@ class continuous_block {
     input_ready_ = input_ready;
   }
 
- private:
+ protected:
+  static constexpr int most_sources = branches > Cache::depth ? branches : Cache::depth;
+
+  /// The predictions that this stage combines, and their number.
+  template <class Exec>
+  int gather(Exec const& exec, prediction_mix const& m, pass_data<T>& d) {
+    int sources = 0;
+    if (m.fresh) {
+      if constexpr (writes_into_ring) rotate(ring_);
+      for (int b = 0; b < branches; ++b) {
+        double const w = m.weight[static_cast<std::size_t>(b)];
+        if (w == 0.0) continue;
+        d.source[sources] = fresh_prediction(b);
+        d.source_weight[sources++] = static_cast<T>(w);
+      }
+      if constexpr (rescales) {
+        if (sources == 2) {
+          double const phi = guidance_.rescale_mix();
+          exec.for_each_sample(
+              x_.batch,
+              rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
+                            d.source_weight[0], d.source_weight[1], static_cast<T>(phi), factor_});
+          d.sample_factor = factor_;
+        }
+      }
+      if constexpr (Cache::depth > 0 && !writes_into_ring) {
+        rotate(ring_);
+        d.kept_prediction = ring_[0];
+      }
+    } else {
+      for (int j = 0; j < Cache::depth; ++j) {
+        double const w = m.weight[static_cast<std::size_t>(j)];
+        if (w == 0.0) continue;
+        d.source[sources] = ring_[static_cast<std::size_t>(j)];
+        d.source_weight[sources++] = static_cast<T>(w);
+      }
+    }
+    for (int g = sources; g < most_sources; ++g) d.source[g] = d.source[0];
+    return sources;
+  }
+
+  /// The states, outputs and noise of a stage, and whether it has noise.
+  bool weigh(stage const& s, pass_data<T>& d) const {
+    // A tensor that this stage does not use stands for one that it reads in any case, with weight
+    // 0: that costs no memory traffic, and a composition compiles one pass for all its stages.
+    for (int j = 0; j < state_slots; ++j) {
+      double const w = s.state[static_cast<std::size_t>(j)];
+      d.state[j] = state_[static_cast<std::size_t>(j <= retained_ && w != 0.0 ? j : 0)];
+      d.state_weight[j] = static_cast<T>(w);
+    }
+    for (int j = 0; j < history_size; ++j) {
+      double const w = s.history[static_cast<std::size_t>(j)];
+      d.history[j] = w != 0.0 ? history_[static_cast<std::size_t>(j)] : d.state[0];
+      d.history_weight[j] = static_cast<T>(w);
+    }
+    bool noisy = false;
+    for (int j = 0; j < Solver::noises; ++j) {
+      noise_term const& term = s.noise[static_cast<std::size_t>(j)];
+      d.noise_key[j] = term.key;
+      d.noise_key[j].block = block_;
+      d.noise_weight[j] = static_cast<T>(term.weight);
+      noisy = noisy || term.weight != 0.0;
+    }
+    return noisy;
+  }
+
+  /// Where a stage writes its state, which is returned, and its output.
+  T* place(bool keeps, bool retains, bool ends_step, pass_data<T>& d) {
+    if constexpr (history_size > 0) {
+      if (keeps) {
+        rotate(history_);
+        d.kept_output = history_[0];
+      }
+    }
+    T* target = state_[0];
+    if (ends_step) {
+      target = x_.data;
+    } else if (retains) {
+      target = spare_[static_cast<std::size_t>(retained_)];
+    }
+    d.target = target;
+    return target;
+  }
+
+  /// The state after a stage.
+  void settle(bool retains, bool ends_step, T* target) noexcept {
+    if (ends_step) {
+      state_[0] = x_.data;
+      retained_ = 0;
+    } else if (retains) {
+      for (int j = retained_; j >= 0; --j)
+        state_[static_cast<std::size_t>(j + 1)] = state_[static_cast<std::size_t>(j)];
+      state_[0] = target;
+      ++retained_;
+    }
+  }
+
   /// keep x + spread xi.
   template <class Exec>
   void renoise(Exec const& exec, double keep, double spread, noise::key key) {
@@ -420,6 +444,7 @@ class continuous_block {
                                                                      : -slope - 1.0);
       d.hook_weight = static_cast<T>(s.hook);
     }
+    if constexpr (Guidance::hook == x0_hook::clip) d.clip = static_cast<T>(guidance_.limit());
     d.log_std[0] = static_cast<T>(s.log_std[0]);
     d.log_std[1] = static_cast<T>(s.log_std[1]);
   }

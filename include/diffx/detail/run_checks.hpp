@@ -52,6 +52,16 @@ inline void check_state(bool has_data, bool same_batch) {
   if (!has_data) fail("diffx::run: a state's data is null");
 }
 
+[[noreturn]] inline void refuse_fixed_numbers(std::size_t block) {
+  fail("diffx::run: options.fixed keeps classes, and block " + text(block) +
+       " of the state holds numbers; use solver::repaint to keep a part of an image, and "
+       "options.fixed = {nullptr, mask} for a mask of the second block");
+}
+[[noreturn]] inline void refuse_fixed_block(std::size_t block, std::size_t blocks) {
+  fail("diffx::run: options.fixed has a mask for block " + text(block) + ", and the state has " +
+       text(blocks) + " blocks, numbered from 0");
+}
+
 inline void check_same_stages(bool same, int block) {
   if (same) return;
   fail("diffx::run: the solvers of blocks 0 and " + text(block) +
@@ -77,19 +87,26 @@ struct solver_facts {
   int states;
 };
 template <class S>
-inline constexpr solver_facts facts_of{S::name, false, 0, 1};
+inline constexpr solver_facts facts_of{S::name, has_pure_passes<S>, 0, 1};
 template <linear_solver S>
 inline constexpr solver_facts facts_of<S>{S::name, has_pure_passes<S>, S::history, S::states};
 
-[[noreturn]] inline void refuse_weight(step const& now, solver_facts const& has) {
+/// Where a column is named: process::columns plans each by itself.
+inline std::string column_text(std::int64_t column) {
+  return column < 0 ? std::string() : " of column " + text(static_cast<long long>(column));
+}
+
+[[noreturn]] inline void refuse_weight(step const& now, solver_facts const& has,
+                                       std::int64_t column) {
   fail("diffx::run: " + std::string(has.name) + " has a weight that is not finite at step " +
-       text(now.index) + " from lambda = " + text(now.from.lambda) + " to " + text(now.to.lambda) +
-       "; this grid point is outside what the solver can do");
+       text(now.index) + column_text(column) + " from lambda = " + text(now.from.lambda) + " to " +
+       text(now.to.lambda) + "; this grid point is outside what the solver can do");
 }
 
 /// Refuses stages that need what their solver does not declare, and weights that are not finite:
 /// those would reach every element, and the solver or the grid is at fault.
-inline void check_stages(std::span<stage const> stages, step const& now, solver_facts const& has) {
+inline void check_stages(std::span<stage const> stages, step const& now, solver_facts const& has,
+                         std::int64_t column = -1) {
   for (stage const& s : stages) {
     char const* const undeclared = !s.evaluates && !has.pure_passes ? "pure_passes = true"
                                    : s.keeps && has.history == 0    ? "history"
@@ -103,21 +120,21 @@ inline void check_stages(std::span<stage const> stages, step const& now, solver_
     for (double w : s.state) sum += w;
     for (double w : s.history) sum += w;
     for (noise_term const& n : s.noise) sum += n.weight;
-    if (!(sum - sum == 0.0)) refuse_weight(now, has);
+    if (!(sum - sum == 0.0)) refuse_weight(now, has, column);
   }
 }
 inline void require_evaluation(bool evaluates, step const& now, solver_facts const& has) {
-  if (evaluates) return;
+  if (evaluates || has.pure_passes) return;
   fail("diffx::run: " + std::string(has.name) + " plans a stage at step " + text(now.index) +
-       " that calls no network; a block of classes has none");
+       " that calls no network, which needs its member pure_passes = true");
 }
 inline void check_stages(std::span<categorical_stage const> stages, step const& now,
-                         solver_facts const& has) {
+                         solver_facts const& has, std::int64_t column = -1) {
   for (categorical_stage const& s : stages) {
     require_evaluation(s.evaluates, now, has);
     double sum = 0.0;
     for (double w : s.weight) sum += w;
-    if (!(sum - sum == 0.0)) refuse_weight(now, has);
+    if (!(sum - sum == 0.0)) refuse_weight(now, has, column);
   }
 }
 inline void check_stages(std::span<binary_stage const> stages, step const& now,
@@ -125,7 +142,7 @@ inline void check_stages(std::span<binary_stage const> stages, step const& now,
   for (binary_stage const& s : stages) {
     require_evaluation(s.evaluates, now, has);
     bool const is_law = s.same >= 0.0 && s.same <= 1.0 && s.other >= 0.0 && s.other <= 1.0;
-    if (!is_law) refuse_weight(now, has);
+    if (!is_law) refuse_weight(now, has, -1);
   }
 }
 

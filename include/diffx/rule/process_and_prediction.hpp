@@ -11,6 +11,9 @@ template <class Process, class Prediction>
 requires requires { Process::zero_terminal_snr&& Prediction::needs_signal; }
 inline constexpr bool prediction_survives_start<Process, Prediction> =
     !(Process::zero_terminal_snr && Prediction::needs_signal);
+template <gaussian_column_process Process, class Prediction>
+inline constexpr bool prediction_survives_start<Process, Prediction> =
+    prediction_survives_start<typename Process::column_type, Prediction>;
 
 template <class Process, class Prediction>
 inline constexpr bool prediction_suits_process =

@@ -15,7 +15,8 @@ template <class Process, class Search>
 struct process_and_search_must_fit {
   static_assert(start_can_move<Process, Search>,
                 "diffx: this search tries neighbours of a normal start noise, and this process "
-                "starts from classes or from points on spheres, which have none. Use "
+                "starts from classes or from points on spheres, which have none, or from noise of "
+                "another deviation in every column. Use "
                 "search::best_of_n, which draws every candidate anew. The two policies are the "
                 "arguments of process_and_search_must_fit<...>.");
 };

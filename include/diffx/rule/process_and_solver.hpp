@@ -32,8 +32,22 @@ template <column_process Process, categorical_solver Solver>
 inline constexpr bool solver_suits_process<Process, Solver> =
     draws_positions_alone<Solver>&& solver_suits_limit<Process, Solver>;
 
+/// Every column of numbers is planned by itself: nothing may wait for what a whole sample is.
+template <gaussian_column_process Process, linear_solver Solver>
+inline constexpr bool solver_suits_process<Process, Solver> = true;
+template <class Process, class Solver>
+inline constexpr bool columns_are_planned =
+    !(gaussian_column_process<Process> && dynamic_solver<Solver>);
+
 template <class Process, class Solver>
 struct process_and_solver_must_fit {
+  static_assert(
+      columns_are_planned<Process, Solver>,
+      "diffx: this solver chooses its steps by the whole sample and one noise level for it "
+      "(solver::adaptive_rk, solver::dpm_adaptive, solver::langevin_corrector), and "
+      "process::columns gives every column of numbers its own. Use a solver that plans its steps "
+      "ahead (solver::heun, solver::ddim, solver::dpmpp_2m, ...), or one process for all columns. "
+      "The two policies are the arguments of process_and_solver_must_fit<...>.");
   static_assert(
       solver_suits_process<Process, Solver>,
       "diffx: this solver does not work on the values of this process. Processes with scalar alpha "

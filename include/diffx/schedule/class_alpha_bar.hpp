@@ -14,7 +14,8 @@ namespace diffx::schedule {
 ///     -log alpha((i + 1) / T) = -log alpha_bar_i,  a line between those times, 0 at t = 0
 ///
 /// The same table in process::vp_discrete puts numbers and classes on one chain. If the table ends
-/// at alpha_bar = 0, alpha is a line in the last interval.
+/// at alpha_bar = 0, alpha is a line in the last interval. A t within 1e-9 / T of a trained step is
+/// that step.
 ///
 /// Source    Hoogeboom et al. 2021, arXiv:2102.05379; Kotelnikov et al. 2023, arXiv:2209.15421.
 struct class_alpha_bar {
@@ -56,13 +57,13 @@ struct class_alpha_bar {
     double part;
   };
   place at(double t) const noexcept {
-    double const i = t * table.size() - 1.0;
-    // t = k / T comes back with a rounding.
-    double const nearest = std::round(i);
-    double const exact = std::fabs(i - nearest) < 1e-9 ? nearest : i;
-    int const last = table.size() - 1;
-    int const low = exact >= last ? last - 1 : static_cast<int>(std::floor(exact));
-    return {low, exact - low};
+    double const steps = t * table.size();
+    // t = k / T comes back with a rounding; what is nearest to 0 is no data for all that.
+    double const nearest = std::round(steps);
+    bool const is_step = nearest >= 1.0 && std::fabs(steps - nearest) < 1e-9;
+    double const exact = is_step ? nearest : steps;
+    int const k = exact >= table.size() ? table.size() - 1 : static_cast<int>(std::floor(exact));
+    return {k - 1, exact - k};
   }
   double log_at(int i) const noexcept { return i < 0 ? 0.0 : table.log_alpha_bar(i); }
   bool is_last_drop(place const& p) const noexcept { return std::isinf(log_at(p.low + 1)); }

@@ -22,6 +22,12 @@ struct known_region {
   unsigned char const* mask = nullptr;  // [batch, features]
 };
 
+/// The same of packed bits: image and mask are packed as the state is, and 1 is known.
+struct known_bits {
+  std::uint32_t const* image = nullptr;  // [batch, words]
+  std::uint32_t const* mask = nullptr;   // [batch, words]
+};
+
 /// Writes q(x_at | image) over the known part of a tile: alpha image + sigma xi.
 template <class T, class Noise>
 struct paste_known {
@@ -54,15 +60,16 @@ struct paste_known {
 ///     after a step to level s:   x <- q(x_s | image) where mask is set, x elsewhere
 ///     jump:                      x ~ q(x_{index - jump_length} | x_index),  the run's renoise
 ///
-/// for numbers, classes and bits of process::xor_bernoulli, by the process of each: missing cells
-/// of a table are filled in. What options.fixed keeps, stays.
+/// for numbers, classes and bits, by the process of each: missing cells of a table are filled in.
+/// What options.fixed keeps, stays.
 ///
 /// At every jump_length-th level from the end the run goes back samples - 1 times. N steps cost
 /// N + (samples - 1) jump_length J evaluations, J = the number of multiples of jump_length, 0
 /// included, below N - jump_length.
 ///
 /// Source    Lugmayr et al. 2022, arXiv:2201.09865, Algorithm 1 and Appendix B.
-/// Shapes    image and mask: [batch, features], in the executor's memory.
+/// Shapes    image and mask: [batch, features], in the executor's memory; of process::xor_packed
+///           both are [batch, words] (known_bits).
 /// Requires  solvers that draw every position by itself; a decoder takes options.fixed.
 /// Errors    jump_length or samples below 1, more than 4094 jumps, or a class given that is none or
 ///           the mask, throws.
@@ -77,10 +84,11 @@ struct repaint {
   }
 
   /// Runs to the end, from where the run stands. A state of several blocks has one region each.
-  template <class Run, class... Ts>
-  void finish(Run& run, std::tuple<known_region<Ts>...> const& known) const {
-    static_assert(sizeof...(Ts) == Run::blocks,
-                  "diffx: solver::repaint needs one known_region per block of the state.");
+  template <class Run, class... Regions>
+  void finish(Run& run, std::tuple<Regions...> const& known) const {
+    static_assert(sizeof...(Regions) == Run::blocks,
+                  "diffx: solver::repaint needs one known_region (of packed bits: known_bits) per "
+                  "block of the state.");
     check();
     for_each_block(run, known, [&](auto& block, auto const& region, level const&) {
       if (region.image == nullptr) {
@@ -115,8 +123,24 @@ struct repaint {
   void finish(Run& run, known_region<T> known) const {
     finish(run, std::tuple{known});
   }
+  template <class Run>
+  void finish(Run& run, known_bits known) const {
+    finish(run, std::tuple{known});
+  }
 
  private:
+  template <class Block>
+  struct mask_value {
+    using type = unsigned char;
+  };
+  template <class Block>
+  requires requires { typename Block::mask_type; }
+  struct mask_value<Block> {
+    using type = typename Block::mask_type;
+  };
+  template <class Block>
+  using mask_of = typename mask_value<Block>::type;
+
   static constexpr int own_draw = 16;  // beyond those of any solver's stage
 
   void check() const {
@@ -149,11 +173,16 @@ struct repaint {
   template <class Run, class Known>
   static void paste(Run& run, Known const& known) {
     for_each_block(run, known, [&](auto& block, auto const& region, level const& at) {
+      using block_type = std::remove_cvref_t<decltype(block)>;
+      static_assert(
+          std::is_same_v<std::remove_cvref_t<decltype(*region.mask)>, mask_of<block_type>>,
+          "diffx: solver::repaint takes solver::known_bits for a block of packed bits, whose mask "
+          "is packed as the state is, and solver::known_region for any other.");
       noise::key const key{run.step() - 1, own_draw, block.block(), at.t, at.t};
       if constexpr (requires { block.takes_pasted; }) {
-        static_assert(std::remove_cvref_t<decltype(block)>::takes_pasted,
+        static_assert(block_type::takes_pasted,
                       "diffx: solver::repaint gives values and takes them away. This block is of "
-                      "packed bits or points on spheres, which take options.fixed, or its solver "
+                      "points on spheres, which take options.fixed, or its solver "
                       "(solver::decode, solver::remdm, ...) remembers which ones it has set. Use "
                       "options.fixed, or solver::ancestral.");
         block.paste(run.exec(), region.image, region.mask, at, key);
