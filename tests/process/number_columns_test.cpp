@@ -238,6 +238,8 @@ TEST_CASE("columns of numbers that are alike: given cells, going back and forks,
     detail::workspace const memory(s.workspace_size(exec, network, view(x, 6)));
     detail::workspace const more(s.workspace_size(exec, network, view(x, 6)));
     auto run = s.start(exec, network, g, view(x, 6), memory.span());
+    numbers shown(x.size());
+    run.preview_into(shown.data());
     run.advance();
     run.advance_stage();
     auto fork = run.fork(3, std::tuple{view(y, 6)}, more.span());
@@ -246,6 +248,7 @@ TEST_CASE("columns of numbers that are alike: given cells, going back and forks,
     solver::repaint{.jump_length = 2, .samples = 2}.finish(
         run, solver::known_region<float>{given.data(), mask.data()});
     x.insert(x.end(), y.begin(), y.end());
+    x.insert(x.end(), shown.begin(), shown.end());
     return x;
   };
   CHECK(of(one) == of(all));

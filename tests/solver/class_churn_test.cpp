@@ -1,11 +1,12 @@
 // Classes that go up with numbers before every step: the law of the enumerated chain, and one clock
 // for both.
 
+#include <diffx/analysis/chain_law.hpp>
+#include <diffx/analysis/class_kernel.hpp>
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/exec/host.hpp>
 #include <diffx/exec/threads.hpp>
 #include <diffx/grid/time.hpp>
-#include <diffx/noise/recording.hpp>
 #include <diffx/prediction/edm.hpp>
 #include <diffx/prediction/product.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
@@ -13,6 +14,7 @@
 #include <diffx/process/columns.hpp>
 #include <diffx/process/edm.hpp>
 #include <diffx/process/product.hpp>
+#include <diffx/process/rate_matrix.hpp>
 #include <diffx/process/uniform.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/bounded_mask_power.hpp>
@@ -29,6 +31,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -108,6 +111,53 @@ TEST_CASE("classes that are masked again have the law of the enumerated chain, n
   using uniform = process::uniform<schedule::polynomial>;
   check_law("uniform noise", std::vector{uniform(2, {1.0}), uniform(3, {2.0}), uniform(2, {1.5})},
             two_numbers(1.0, 1.4), {2, 3, 2}, 5);
+}
+
+TEST_CASE("classes that move by rates go up by them, n = 2e5") {
+  process::rate_matrix<> const p({-1, 1, 0, 0.5, -1, 0.5, 0, 2, -2}, {0.0, 4.0});
+  power_edm const numbers(schedule::sigma_power{.rho = 1.0});
+  solver::class_churn const solver(numbers, usual);
+  std::vector<float> const logits{0.4F, -0.3F, 0.9F};
+  auto const network = denoiser::predicts<prediction::x0_posterior<float>>(
+      [&](auto const&, auto const&, query const&, batch_view<float> out) {
+        for (std::int64_t i = 0; i < out.size(); ++i) {
+          out.data[i] = logits[static_cast<std::size_t>(i % 3)];
+        }
+      });
+  auto const g = grid::uniform_t(p, 6);
+  int const end = 4;  // where the noise that is put back is still there
+  auto law = analysis::limit_row(p);
+  auto const after = [&](auto const& rows) {
+    std::vector<double> next(3, 0.0);
+    for (std::size_t i = 0; i < 3; ++i) {
+      auto const row = rows(static_cast<int>(i));
+      for (std::size_t j = 0; j < 3; ++j) next[j] += law[i] * row[j];
+    }
+    law = next;
+  };
+  for (int step = 0; step < end; ++step) {
+    level from = g[step];
+    if (numbers.at(from.t).sigma <= usual.to) {
+      level const up = p.at(solver.raised(from.t, std::log1p(2.0 / 6.0)));
+      auto const table = p.transition(from, up);
+      after([&](int i) {
+        return std::vector<double>(table.begin() + 3 * i, table.begin() + 3 * i + 3);
+      });
+      from = up;
+    }
+    after([&](int i) {
+      return analysis::mixture_kernel(p, from, g[step + 1], i,
+                                      analysis::law_of_logits(p.limit(), i, std::span(logits)));
+    });
+  }
+  sampler const s{p, solver};
+  codes x(200'000);
+  options<> o{noise::counted{3}};
+  o.last_step = end - 1;
+  s.sample(exec::threads{}, network, g, view(x, 1), o);
+  std::vector<std::int64_t> count(3);
+  for (std::int32_t const k : x) ++count[static_cast<std::size_t>(k)];
+  CHECK(test::passes("churned by rates", test::test_cells(count, law).p));
 }
 
 /// Says at which time it is asked.

@@ -51,7 +51,7 @@ struct class_churn : Inner {
   Numbers numbers;
   churn_amount amount;
 
-  explicit class_churn(Numbers numbers_ = Numbers(), churn_amount amount_ = {}, Inner inner = {})
+  explicit class_churn(Numbers numbers_, churn_amount amount_ = {}, Inner inner = {})
       : Inner(std::move(inner)), numbers(std::move(numbers_)), amount(amount_) {}
 
   template <class Process>
