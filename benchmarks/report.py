@@ -5,7 +5,7 @@ Runs a benchmark and the eager PyTorch peer in turns, round after round, so that
 both, and quotes medians over the rounds with the smallest and largest. Without torch the peer's
 columns stay empty and the reason is printed. `step` is bench_step, `token` bench_token, and so on.
 
-    python3 benchmarks/report.py [step|token|binary|tabular] [--rounds 5] [--bin build/release/bin] [--json FILE]
+    python3 benchmarks/report.py [step|token|binary|tabular|graph] [--rounds 5] [--bin build/release/bin] [--json FILE]
 """
 import argparse
 import json
@@ -41,6 +41,8 @@ TOKEN_PEERS = {"ancestral-none": ["softmax_multinomial", "gumbel", "gumbel_doubl
 BINARY_PEERS = {f"{ours}/{layout}": theirs for layout in ("codes", "packed") for ours, theirs in
                 {"xor": ["xor", "xor_uniform"], "step-ancestral": ["posterior"],
                  "step-xor_renoise": ["threshold"]}.items()}
+
+GRAPH_PEERS = {"step": ["step"]}
 
 TABULAR_PEERS = {"step/own": ["multinomial"], "step/equal": ["multinomial_equal"]}
 
@@ -135,7 +137,9 @@ KINDS = {"step": ("bench_step", run_step, ["torch_step.py"], report_steps),
          "binary": ("bench_binary", rows_of(r"binary/([\w/-]+?)"), ["torch_table.py", "binary"],
                     rows_reported(BINARY_PEERS, "[rows, bits]")),
          "tabular": ("bench_tabular", rows_of(r"tabular/([\w/-]+?)"), ["torch_table.py", "tabular"],
-                     rows_reported(TABULAR_PEERS, "[rows]"))}
+                     rows_reported(TABULAR_PEERS, "[rows]")),
+         "graph": ("bench_graph", rows_of(r"graph/(step)"), ["torch_graph.py"],
+                   rows_reported(GRAPH_PEERS, "[batch, nodes, classes]"))}
 
 
 def main():

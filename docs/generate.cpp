@@ -95,6 +95,7 @@ std::string catalogue() {
   simple("Scores of anomaly", registry::anomaly_scores{});
   simple("Codecs of tables", registry::codecs{});
   simple("Databases", registry::databases{});
+  simple("Sparse graphs", registry::sparse_graphs{});
   return out.str();
 }
 
@@ -203,6 +204,7 @@ std::string papers() {
   collect(registry::anomaly_scores{});
   collect(registry::codecs{});
   collect(registry::databases{});
+  collect(registry::sparse_graphs{});
   std::ostringstream out;
   out << "# Papers\n\n"
       << generated

@@ -9,6 +9,8 @@
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/analysis/coding.hpp>
 #include <diffx/analysis/float_race.hpp>
+#include <diffx/analysis/graph_statistics.hpp>
+#include <diffx/analysis/histogram_mmd.hpp>
 #include <diffx/analysis/importance_weights.hpp>
 #include <diffx/analysis/masked_likelihood.hpp>
 #include <diffx/analysis/nearest_rows.hpp>
@@ -62,6 +64,14 @@
 #include <diffx/denoiser/residual_energy.hpp>
 #include <diffx/denoiser/shifted.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
+#include <diffx/domain/graph/degree_guided.hpp>
+#include <diffx/domain/graph/degree_sequence.hpp>
+#include <diffx/domain/graph/edge_removal.hpp>
+#include <diffx/domain/graph/features.hpp>
+#include <diffx/domain/graph/graph_batch.hpp>
+#include <diffx/domain/graph/labelled_graph.hpp>
+#include <diffx/domain/graph/pairs.hpp>
+#include <diffx/domain/graph/sparse_graph.hpp>
 #include <diffx/domain/relational/assemble.hpp>
 #include <diffx/domain/relational/block_structure.hpp>
 #include <diffx/domain/relational/clusters.hpp>
@@ -109,6 +119,7 @@
 #include <diffx/grid/ardm.hpp>
 #include <diffx/grid/ays.hpp>
 #include <diffx/grid/beta_quantile.hpp>
+#include <diffx/grid/distorted.hpp>
 #include <diffx/grid/flow.hpp>
 #include <diffx/grid/index.hpp>
 #include <diffx/grid/options.hpp>
@@ -125,6 +136,7 @@
 #include <diffx/guidance/scale.hpp>
 #include <diffx/noise/address.hpp>
 #include <diffx/noise/by_interval.hpp>
+#include <diffx/noise/by_node.hpp>
 #include <diffx/noise/counted.hpp>
 #include <diffx/noise/grid.hpp>
 #include <diffx/noise/injected.hpp>
@@ -173,6 +185,7 @@
 #include <diffx/recipe/coda.hpp>
 #include <diffx/recipe/dfm.hpp>
 #include <diffx/recipe/diffuser_edit.hpp>
+#include <diffx/recipe/digress.hpp>
 #include <diffx/recipe/dkv_cache.hpp>
 #include <diffx/recipe/dream.hpp>
 #include <diffx/recipe/e2d2.hpp>
@@ -252,6 +265,7 @@
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/decode.hpp>
+#include <diffx/solver/defog.hpp>
 #include <diffx/solver/deis.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/dpm_adaptive.hpp>

@@ -12,6 +12,8 @@
 #include <diffx/cache/unchanged.hpp>
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
+#include <diffx/domain/graph/degree_guided.hpp>
+#include <diffx/domain/graph/edge_removal.hpp>
 #include <diffx/domain/relational/block_structure.hpp>
 #include <diffx/domain/relational/group_sizes.hpp>
 #include <diffx/domain/relational/joint_sweep.hpp>
@@ -86,6 +88,7 @@
 #include <diffx/solver/ddim_inverse.hpp>
 #include <diffx/solver/ddpm.hpp>
 #include <diffx/solver/decode.hpp>
+#include <diffx/solver/defog.hpp>
 #include <diffx/solver/deis.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/dpm_adaptive.hpp>
@@ -191,7 +194,7 @@ using class_predictions =
     type_list<prediction::x0_posterior<>, prediction::x0_cavity<>, prediction::concrete_score<>>;
 using class_solvers =
     type_list<solver::ancestral, solver::tweedie, solver::euler_ctmc, solver::tau_leaping,
-              solver::remdm<>, solver::discrete_flow_matching, solver::xor_renoise,
+              solver::remdm<>, solver::discrete_flow_matching, solver::defog, solver::xor_renoise,
               solver::predictor_corrector<solver::ancestral>, solver::class_churn<process::edm>>;
 
 /// The same for points on spheres, whose networks give logits (prediction::x0_posterior).
@@ -222,6 +225,9 @@ using codecs =
 /// Of databases of several tables.
 using databases = type_list<domain::relational::group_sizes, domain::relational::block_structure,
                             domain::relational::joint_sweep<>>;
+
+/// Of graphs of many nodes.
+using sparse_graphs = type_list<domain::graph::edge_removal, domain::graph::degree_guided>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

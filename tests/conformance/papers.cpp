@@ -11,6 +11,8 @@ namespace conformance {
 namespace {
 
 constexpr entry_file files[] = {
+    {"000-canon-defog", defog_entry},
+    {"000-canon-digress", digress_entry},
     {"000-canon-table", table_canon_entry},
     {"000-discrete-canon", discrete_canon_entry},
     {"017-rdlm", rdlm_entry},
@@ -24,6 +26,7 @@ constexpr entry_file files[] = {
     {"089-tracerl", decoding_entry},
     {"091-fast-dllm", decoding_entry},
     {"105-coda", decoding_entry},
+    {"107-edge", edge_entry},
     {"127-clavaddpm", clavaddpm_entry},
     {"163-edlm", edlm},
     {"197-bd3lm", decoding_entry},

@@ -37,5 +37,8 @@ bool dte_entry(json const& entry, report& r);
 bool reldiff_entry(json const& entry, report& r);
 bool d3hr_entry(json const& entry, report& r);
 bool clavaddpm_entry(json const& entry, report& r);
+bool digress_entry(json const& entry, report& r);
+bool defog_entry(json const& entry, report& r);
+bool edge_entry(json const& entry, report& r);
 
 }  // namespace conformance

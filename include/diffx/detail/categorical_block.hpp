@@ -108,15 +108,15 @@ struct class_pass {
     }
     short_rows<T, G> read;
     read.scan(source, weight, rows, classes, law.mask);
-    group_words<Noise> const words(noise, key, at, first_sample);
+    group_words<Noise> words(noise, key, at, first_sample);
     for (int i = 0; i < rows.count; ++i) {
       std::int64_t const index = at.index[i], sample = at.sample[i], position = at.position[i];
       if (fixed != nullptr && fixed[index] != 0) continue;
       typename short_rows<T, G>::row row(read, i);
-      begun_words<Noise> const random{words[i], {&noise, key, first_sample + sample, position}};
       put(index, sample, position,
-          Solver::template advance<Prediction::is_cavity>(
-              layout.weights(position), law, static_cast<int>(state[index]), row, random));
+          Solver::template advance<Prediction::is_cavity>(layout.weights(position), law,
+                                                          static_cast<int>(state[index]), row,
+                                                          place_words<Noise>{&words, i}));
     }
   }
 
@@ -213,8 +213,8 @@ struct forget_op {
   /// The positions of a group at once; the same draws.
   void operator()(row_group const& rows) const {
     group_places const at(rows, positions);
-    group_words<Noise> const words(noise, key, at, first_sample);
-    for (int i = 0; i < rows.count; ++i) forget(at.index[i], at.position[i], words[i]);
+    group_words<Noise> words(noise, key, at, first_sample);
+    for (int i = 0; i < rows.count; ++i) forget(at.index[i], at.position[i], words(i, 0));
   }
 
  private:

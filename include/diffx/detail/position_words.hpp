@@ -23,15 +23,6 @@ struct position_words {
   }
 };
 
-/// The same where block 0 is at hand.
-template <class Noise>
-struct begun_words {
-  random::words4 first;
-  position_words<Noise> more;
-
-  DIFFX_HD random::words4 operator()(int block) const { return block == 0 ? first : more(block); }
-};
-
 /// Random words of several places at once, one column a place: the same as one by one, and where
 /// the source can, in loops that compilers vectorise.
 template <int Lanes, class Noise>
@@ -49,21 +40,51 @@ DIFFX_HD void words_of(Noise const& noise, noise::key key, std::int64_t const (&
   }
 }
 
-/// The same of the places of a group, from its first sample on.
+/// The same of the places of a group, samples counted from `first_sample`: the first two blocks are
+/// drawn for all places when one asks for them.
 template <class Noise>
-struct group_words {
-  std::uint32_t word[4][row_group::most];
-
-  group_words(Noise const& noise, noise::key key, group_places const& at,
-              std::int64_t first_sample) {
-    std::int64_t sample[row_group::most];
-    for (int i = 0; i < row_group::most; ++i) sample[i] = first_sample + at.sample[i];
-    words_of(noise, key, sample, at.position, word);
+class group_words {
+ public:
+  DIFFX_HD group_words(Noise const& noise, noise::key key, group_places const& at,
+                       std::int64_t first_sample)
+      : noise_(&noise), key_(key) {
+    for (int i = 0; i < row_group::most; ++i) {
+      sample_[i] = first_sample + at.sample[i];
+      position_[i] = at.position[i];
+    }
   }
 
-  random::words4 operator[](int i) const noexcept {
-    return {{word[0][i], word[1][i], word[2][i], word[3][i]}};
+  DIFFX_HD random::words4 operator()(int place, int block) {
+    if (block >= drawn) {
+      return position_words<Noise>{noise_, key_, sample_[place], position_[place]}(block);
+    }
+    auto& w = word_[block];
+    if (!has_[block]) {
+      noise::key k = key_;
+      k.draw += block;
+      words_of(*noise_, k, sample_, position_, w);
+      has_[block] = true;
+    }
+    return {{w[0][place], w[1][place], w[2][place], w[3][place]}};
   }
+
+ private:
+  static constexpr int drawn = 2;
+
+  Noise const* noise_;
+  noise::key key_;
+  std::int64_t sample_[row_group::most], position_[row_group::most];
+  std::uint32_t word_[drawn][4][row_group::most];
+  bool has_[drawn] = {};
+};
+
+/// Those of one place.
+template <class Noise>
+struct place_words {
+  group_words<Noise>* group;
+  int place;
+
+  DIFFX_HD random::words4 operator()(int block) const { return (*group)(place, block); }
 };
 
 }  // namespace diffx::detail

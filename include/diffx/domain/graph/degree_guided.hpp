@@ -1,0 +1,194 @@
+#pragma once
+
+#include <diffx/detail/limit_law.hpp>
+#include <diffx/domain/graph/degree_sequence.hpp>
+#include <diffx/domain/graph/edge_removal.hpp>
+#include <diffx/domain/graph/pairs.hpp>
+#include <diffx/domain/graph/sparse_graph.hpp>
+#include <diffx/error.hpp>
+#include <diffx/noise/counted.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace diffx::domain::graph {
+
+/// What a network of sparse graphs is told when it is asked about pairs of active nodes.
+struct edge_query {
+  sparse_graph const& graph;                // before the step
+  std::span<std::int64_t const> target;     // the degrees that the nodes are to have
+  std::span<std::uint8_t const> is_active;  // 1 for a node that gets an edge in this step
+  int step;                                 // t, from T - 1 to 0
+  double alpha_bar;                         // the share of edges that are there at t
+};
+
+/// What happens to the edges that active nodes already have among themselves.
+enum class active_edges {
+  kept,    // removal only takes edges away, so going back only adds them
+  redrawn  // as published: an edge that is there may vanish
+};
+
+/// gamma of the last step.
+enum class last_gamma {
+  exact,     // 1: every missing edge comes back
+  published  // below 1: some never do
+};
+
+/// What a run did.
+struct edge_report {
+  sparse_graph graph;
+  std::int64_t evaluations = 0;   // calls of the network
+  std::int64_t quiet_steps = 0;   // steps without one: no pair of active nodes
+  std::int64_t pairs_scored = 0;  // predictions; a dense sampler makes T n (n - 1) / 2
+  std::int64_t nodes_short = 0;   // of fewer edges than they were to have
+  std::int64_t nodes_over = 0;    // of more
+};
+
+/// Graphs from their degrees, by edges that come back. In step t a node that has D edges less than
+/// it is to have is active with probability 1 - (1 - gamma_t)^D, each by itself; then every pair of
+/// active nodes gets an edge with the probability that the network says. Time and memory grow with
+/// the edges and with the pairs of active nodes, never with all pairs.
+///
+///     graph::edge_report const made = graph::degree_guided{}.sample(
+///         graph::edge_removal::cosine(128), network, degrees, noise::counted{7});
+///
+/// network(edge_query const&, std::span<graph::edge const> pairs, std::span<float> logits) writes
+/// log(p / (1 - p)) of every pair having an edge after the step. Active nodes are drawn by
+/// themselves although an edge makes two of them active, so a node may end with other degrees:
+/// `edge_report` counts them.
+///
+/// Noise is addressed by the names of nodes and of pairs: nodes in another order, with their names,
+/// give the same graph in that order.
+///
+/// Source    Chen et al. 2023 (EDGE), arXiv:2305.04111.
+/// Errors    degrees that no simple graph has, unless `any_degrees`; names of another number, below
+///           0 or twice; a logit that is NaN, reported with its step and pair: throws diffx::error.
+struct degree_guided {
+  static constexpr std::string_view name = "domain::graph::degree_guided";
+  static constexpr std::string_view source = "arXiv:2305.04111";
+
+  active_edges edges = active_edges::kept;
+  last_gamma last = last_gamma::exact;
+  bool any_degrees = false;
+  std::int64_t most_pairs = std::int64_t{1} << 20;  // of one call
+
+  template <class Network>
+  edge_report sample(edge_removal const& process, Network&& network,
+                     std::span<std::int64_t const> degrees, noise::counted const& noise,
+                     std::int64_t sample_index = 0,
+                     std::span<std::int32_t const> names = {}) const {
+    auto const n = static_cast<std::int64_t>(degrees.size());
+    detail::require(n >= 1, where, "degrees.size()", static_cast<long long>(n), "at least 1");
+    if (!any_degrees) require_graphical(where, degrees);
+    detail::require(most_pairs >= 1, where, "most_pairs", static_cast<long long>(most_pairs),
+                    "at least 1");
+    check_names(names, n);
+    auto const name_of = [&](std::int64_t i) {
+      return names.empty() ? i : std::int64_t{names[static_cast<std::size_t>(i)]};
+    };
+    edge_report out{sparse_graph(n)};
+    std::vector<std::uint8_t> is_active(degrees.size());
+    std::vector<std::int32_t> active;
+    std::vector<edge> pairs, added, removed;
+    std::vector<float> logits;
+    for (int t = process.steps() - 1; t >= 0; --t) {
+      double const gamma =
+          last == last_gamma::exact ? process.gamma(t) : process.published_gamma(t);
+      active.clear();
+      for (std::int64_t i = 0; i < n; ++i) {
+        auto const missing = degrees[static_cast<std::size_t>(i)] - out.graph.degree(i);
+        bool const is =
+            uniform(noise, t, 0, sample_index, name_of(i)) < active_probability(gamma, missing);
+        is_active[static_cast<std::size_t>(i)] = is ? 1 : 0;
+        if (is) active.push_back(static_cast<std::int32_t>(i));
+      }
+      edge_query const query{out.graph, degrees, is_active, t, process.alpha_bar(t)};
+      added.clear();
+      removed.clear();
+      pairs.clear();
+      std::int64_t const before = out.pairs_scored;
+      auto const ask = [&] {
+        if (pairs.empty()) return;
+        logits.assign(pairs.size(), 0.0f);
+        network(query, std::span<edge const>(pairs), std::span<float>(logits));
+        ++out.evaluations;
+        out.pairs_scored += static_cast<std::int64_t>(pairs.size());
+        for (std::size_t k = 0; k < pairs.size(); ++k) {
+          edge const e = pairs[k];
+          if (std::isnan(logits[k])) {
+            detail::fail(std::string(where) + ": the logit of the pair {" + std::to_string(e.low) +
+                         ", " + std::to_string(e.high) + "} is NaN in step " + std::to_string(t));
+          }
+          double const p = 1.0 / (1.0 + std::exp(-static_cast<double>(logits[k])));
+          std::int64_t const pair = pair_index(name_of(e.low), name_of(e.high));
+          bool const is = uniform(noise, t, 1, sample_index, pair) < p;
+          bool const was = edges == active_edges::redrawn && out.graph.joined(e.low, e.high);
+          if (is && !was) added.push_back(e);
+          if (!is && was) removed.push_back(e);
+        }
+        pairs.clear();
+      };
+      for (std::size_t a = 0; a < active.size(); ++a) {
+        auto const near = out.graph.neighbours(active[a]);
+        auto next = std::upper_bound(near.begin(), near.end(), active[a]);
+        for (std::size_t b = a + 1; b < active.size(); ++b) {
+          if (edges == active_edges::kept) {  // those that are there are passed over
+            while (next != near.end() && *next < active[b]) ++next;
+            if (next != near.end() && *next == active[b]) continue;
+          }
+          pairs.push_back({active[a], active[b]});
+          if (static_cast<std::int64_t>(pairs.size()) == most_pairs) ask();
+        }
+      }
+      ask();
+      if (out.pairs_scored == before) ++out.quiet_steps;
+      if (!added.empty() || !removed.empty()) out.graph.change(removed, added);
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+      auto const over = out.graph.degree(i) - degrees[static_cast<std::size_t>(i)];
+      out.nodes_short += over < 0 ? 1 : 0;
+      out.nodes_over += over > 0 ? 1 : 0;
+    }
+    return out;
+  }
+
+ private:
+  static constexpr std::string_view where = "diffx::domain::graph::degree_guided";
+
+  /// Number `index` of the nodes (what = 0) or pairs (what = 1) of step t.
+  static double uniform(noise::counted const& noise, int t, int what, std::int64_t sample,
+                        std::int64_t index) noexcept {
+    // A place has 32 digits; the rest of a pair's goes into the number of the draw.
+    int const draw = what + static_cast<int>(index >> 32);
+    auto const w = noise.words({t, draw, what, 0.0, 0.0}, sample, index & 0xFFFFFFFF);
+    return detail::unit_uniform(w.word[0], w.word[1]);
+  }
+
+  static void check_names(std::span<std::int32_t const> names, std::int64_t n) {
+    detail::require(n <= most_names, where, "degrees.size()", static_cast<long long>(n),
+                    "at most " + std::to_string(most_names));
+    if (names.empty()) return;
+    detail::require(static_cast<std::int64_t>(names.size()) == n, where, "names.size()",
+                    static_cast<long long>(names.size()), "that of the degrees");
+    std::vector<std::int32_t> sorted(names.begin(), names.end());
+    std::sort(sorted.begin(), sorted.end());
+    detail::require(sorted.front() >= 0 && sorted.back() < most_names, where, "a name",
+                    sorted.front() < 0 ? sorted.front() : sorted.back(),
+                    "in [0, " + std::to_string(most_names) + ")");
+    auto const twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice != sorted.end()) {
+      detail::fail(std::string(where) + ": the name " + std::to_string(*twice) +
+                   " stands there twice");
+    }
+  }
+
+  static constexpr std::int64_t most_names = 5'000'000;  // pairs of these have 44 binary digits
+};
+
+}  // namespace diffx::domain::graph
