@@ -103,8 +103,7 @@ struct ragged_table {
   }
 
  private:
-  std::vector<double> noised(std::vector<double> const& law, double from, double to) const {
-    std::vector<double> now = law;
+  std::vector<double> noised(std::vector<double> now, double from, double to) const {
     std::size_t block = 1;  // of the columns after this one
     for (int c = process->size(); c-- > 0;) {
       auto const& p = process->column(c);
