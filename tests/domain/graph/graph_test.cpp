@@ -187,6 +187,9 @@ TEST_CASE("graphs: batches of different sizes") {
     auto const is = [](std::int64_t i) { return i == 0 || i == 2 || i == 4; };
     CHECK(kept.fixed_pairs()[10 + k] == (is(p.low) && is(p.high) ? 1 : 0));
   }
+  graph_batch twice(given);
+  twice.keep(1, std::vector<std::int64_t>{3, 3});  // is one node, and no pair
+  CHECK(std::count(twice.fixed_pairs() + 10, twice.fixed_pairs() + 20, 1) == 0);
   CHECK(kept.fixed_nodes()[5 + 4] == 1);
   CHECK(kept.fixed_nodes()[5 + 1] == 0);
 
