@@ -209,6 +209,17 @@ TEST_CASE("degree_guided: a network that knows the data gives it back, and edges
   }
 }
 
+TEST_CASE("degree_guided: steps without a pair of active nodes ask nothing") {
+  sparse_graph const data(2, {{0, 1}});
+  auto const degrees = data.degrees();
+  auto const made =
+      degree_guided{}.sample(edge_removal::even(40), knows(data), degrees, noise::counted{2});
+  CHECK(made.graph == data);
+  CHECK(made.quiet_steps > 30);
+  CHECK(made.evaluations + made.quiet_steps == 40);
+  CHECK(made.pairs_scored == made.evaluations);
+}
+
 TEST_CASE("degree_guided: the law on three nodes, by enumeration") {
   auto const p = edge_removal({0.8, 0.5, 0.3});
   auto const wild = [](edge_query const& q, std::span<edge const> pairs, std::span<float> logits) {
