@@ -402,6 +402,15 @@ TEST_CASE("digress: a part of a graph that is kept") {
   CHECK(made.edges() > 2);
 }
 
+TEST_CASE("digress: the levels of its chain") {
+  // T = 10: its levels t = 0, 1 and 10, of the published schedule.
+  auto const s = recipe::digress({1.0}, {0.5, 0.5}, 10);
+  auto const& nodes = std::get<0>(s.process.parts);
+  CHECK(nodes.at(1.0 / 11).alpha == doctest::Approx(0.9765823483).epsilon(1e-7));
+  CHECK(nodes.at(2.0 / 11).alpha == doctest::Approx(0.9151673317).epsilon(1e-7));
+  CHECK(nodes.at(1.0).alpha == doctest::Approx(1.994186e-06).epsilon(1e-5));
+}
+
 TEST_CASE("digress: what is refused") {
   CHECK_THROWS_WITH_AS(recipe::digress({1.0}, {0.5, 0.5}, 0), doctest::Contains("steps = 0"),
                        error);

@@ -149,7 +149,7 @@ inline std::vector<std::array<double, 15>> orbit_counts(domain::graph::labelled_
         if (candidate <= set.front()) continue;
         bool seen = false;
         for (std::int64_t const member : set) {
-          seen = seen || candidate == member || g.joined(candidate, member);
+          seen = seen || g.joined(candidate, member);
         }
         if (!seen) wider.push_back(candidate);
       }
