@@ -6,6 +6,7 @@
 
 #include "model.hpp"
 #include "option_value.hpp"
+#include "output_path.hpp"
 #include "picture.hpp"
 #include "report.hpp"
 #include <algorithm>
@@ -33,7 +34,37 @@ struct arguments {
   int steps_of_sampling = 100;
   int threads = static_cast<int>(std::min(2u, std::max(1u, std::thread::hardware_concurrency())));
   bool resume = false;
+  std::vector<std::string> given;  // options
 };
+
+/// The verbs that an option is for; every verb has those of none here.
+struct option_use {
+  std::string_view option, verbs;
+};
+constexpr option_use uses[] = {
+    {"--engine", "train demo"},    {"--minutes", "train demo"},    {"--train-steps", "train demo"},
+    {"--resume", "train demo"},    {"--hidden", "train demo"},     {"--layers", "train demo"},
+    {"--batch", "train demo"},     {"--rate", "train demo"},       {"--bits", "train demo"},
+    {"--patience", "train demo"},  {"--label", "train demo"},      {"--rows", "sample demo"},
+    {"--steps", "sample demo"},    {"--picture", "report demo"},   {"--target", "report"},
+    {"--missing", "train report"}, {"--category", "train report"},
+};
+
+/// Refuses an option that would be without effect.
+void check_uses(arguments const& a) {
+  for (std::string const& option : a.given) {
+    for (auto const& use : uses) {
+      if (use.option == option && use.verbs.find(a.verb) == std::string_view::npos) {
+        detail::fail(option + " is not for " + a.verb + "; see --help");
+      }
+      bool const of_training = use.verbs.substr(0, 5) == "train" && option != "--resume" &&
+                               option != "--missing" && option != "--category";
+      if (a.resume && use.option == option && of_training) {
+        detail::fail("--resume goes on as the model was begun: leave out " + option);
+      }
+    }
+  }
+}
 
 void print_usage() {
   std::fputs(
@@ -68,6 +99,7 @@ arguments parse(int argc, char** argv) {
     }
     if (option == "--resume") {
       a.resume = true;
+      a.given.push_back(option);
       continue;
     }
     if (option.substr(0, 2) != "--") {
@@ -80,6 +112,7 @@ arguments parse(int argc, char** argv) {
     }
     if (i + 1 >= argc) detail::fail(option + " needs a value, or is no option; see --help");
     std::string const value = argv[++i];
+    a.given.push_back(option);
     constexpr std::int64_t many = 1'000'000'000;
     if (option == "--engine") {
       a.wishes.kind = engine_of(value);
@@ -129,6 +162,7 @@ arguments parse(int argc, char** argv) {
     detail::fail(a.verb + " takes " + std::to_string(wanted) + " files, got " +
                  std::to_string(a.files.size()) + "; see --help");
   }
+  check_uses(a);
   return a;
 }
 
@@ -174,6 +208,7 @@ void tell(table::typed_table const& real, table::typed_table const& synthetic,
 
 void act(arguments const& a) {
   if (a.verb == "train") {
+    require_writable(a.files[1]);
     auto const in = table::read_csv_file(a.files[0], csv_of(a));
     for (auto const& c : in.report) {
       std::printf("%-20s %-9s %lld values, %lld missing\n", c.type.name.c_str(),
@@ -182,8 +217,10 @@ void act(arguments const& a) {
     }
     learn(a, in.table, a.files[1]);
   } else if (a.verb == "sample") {
+    require_writable(a.files[1]);
     table::write_csv_file(a.files[1], draw_rows(a, a.files[0]));
   } else if (a.verb == "report") {
+    require_writable(a.picture);
     auto const real = table::read_csv_file(a.files[0], csv_of(a));
     auto o = csv_of(a);
     o.types = real.table.schema();  // a synthetic column may lack what made the real one a category
@@ -191,6 +228,10 @@ void act(arguments const& a) {
     tell(real.table, synthetic.table, a.target, a.picture);
   } else {
     std::string const data = std::string(DIFFX_EXAMPLES_DIR) + "/table/data/diamonds.csv";
+    for (std::string const& out :
+         {std::string("diamonds.model"), std::string("diamonds_synthetic.csv"), a.picture}) {
+      require_writable(out);
+    }
     auto const in = table::read_csv_file(data);
     std::printf("%zu diamonds of %zu columns; training for %g minutes into diamonds.model\n",
                 in.table.rows(), in.table.columns().size(), a.wishes.minutes);

@@ -33,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -366,10 +367,28 @@ inline labelled split_label(table::typed_table const& t, std::string const& name
   return out;
 }
 
+/// More categories than this in one column are names, addresses or numbers of rows as a rule: their
+/// logits would be most of the network, and there is little to learn of each.
+inline constexpr std::size_t most_categories = 4096;
+
+inline void refuse_identifiers(table::typed_table const& t) {
+  for (auto const& c : t.columns()) {
+    if (c.type.kind != table::column_kind::category) continue;
+    std::set<table::label> const distinct(c.labels.begin(), c.labels.end());
+    diffx::detail::require(distinct.size() <= most_categories, "training",
+                           "categories of column '" + c.type.name + "'",
+                           static_cast<long long>(distinct.size()),
+                           "at most " + std::to_string(most_categories) +
+                               ": leave a column of names or numbers of rows out of the file, or "
+                               "merge rare categories");
+  }
+}
+
 /// Trains a model of a table. With `resume` the file at `path` says everything but the table.
 template <class Say>
 table_model train_table(table::typed_table const& all, train_wishes const& wishes, bool resume,
                         std::string const& path, diffx::exec::threads const& exec, Say const& say) {
+  refuse_identifiers(all);
   std::vector<std::size_t> const learn = rows_of(all.rows(), part::training);
   std::vector<std::size_t> const held_out = rows_of(all.rows(), part::validation);
   diffx::detail::require(!learn.empty() && !held_out.empty(), "training", "rows of the table",

@@ -24,10 +24,10 @@
 namespace example {
 
 /// Tables of one schema as numbers and codes that mean the same in all of them. A missing number is
-/// the mean with a code beside it, a missing category a code of its own.
+/// the mean of the real ones with a code beside it, a missing category a code of its own.
 class comparable {
  public:
-  explicit comparable(table::typed_table const& real) {
+  comparable(table::typed_table const& real, table::typed_table const& synthetic) {
     for (auto const& c : real.columns()) {
       one of{c.type, 0.0, false, {}};
       if (c.type.kind == table::column_kind::category) {
@@ -41,6 +41,9 @@ class comparable {
           of.mean += std::isnan(x) ? 0.0 : x;
         }
         of.mean /= std::max(n, 1.0);
+        for (double const x : synthetic.at(c.type).numbers) {
+          of.any_missing = of.any_missing || std::isnan(x);
+        }
       }
       columns_.push_back(std::move(of));
     }
@@ -177,7 +180,7 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
                          "some tens at least");
   diffx::detail::require(synthetic.rows() >= 2, "report", "rows of the synthetic table",
                          static_cast<long long>(synthetic.rows()), "at least 2");
-  comparable code(real);
+  comparable code(real, synthetic);
   auto const r = code(real), s = code(synthetic);
   std::size_t const n = r.numbers.size(), m = r.codes.size();
   for (std::size_t j = 0; j < n; ++j) {

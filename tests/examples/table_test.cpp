@@ -1,6 +1,7 @@
 // The table example: its trainer, its model files, its measures, and the way from a CSV file to
 // another.
 
+#include "../../examples/output_path.hpp"
 #include "../../examples/table/learner.hpp"
 #include "../../examples/table/model.hpp"
 #include "../../examples/table/report.hpp"
@@ -432,7 +433,9 @@ TEST_CASE("errors leave no file and change none") {
   CHECK_THROWS_AS(example::sample_table(m, 0, 10, 1, exec::threads{1}), error);
   CHECK_THROWS_WITH_AS(example::sample_table(m, 1, 1001, 1, exec::threads{1}),
                        Contains("steps = 1001"), error);
-  for (std::size_t const cut : {std::size_t{4}, whole.size() / 2, whole.size() - 1}) {
+  std::vector<std::size_t> cuts{0, 4, whole.size() / 2, whole.size() - 1};
+  for (std::size_t cut = 1; cut < whole.size(); cut += 97) cuts.push_back(cut);
+  for (std::size_t const cut : cuts) {
     CHECK_THROWS_AS(example::model_file(written(folder / "cut", whole.substr(0, cut))).model(),
                     error);
   }
@@ -461,6 +464,49 @@ TEST_CASE("errors leave no file and change none") {
       example::train_table(small_table(100, 2), {}, true, folder / "part", exec::threads{1}, quiet),
       Contains("trained on another table"), error);
   CHECK(bytes_of(folder / "part") == before);
+}
+
+TEST_CASE("a column of names is refused before training, a path that is none before work") {
+  temporary_folder const folder;
+  std::vector<table::label> names;
+  std::vector<double> x;
+  for (int i = 0; i < 1'000'000; ++i) {
+    names.emplace_back("row " + std::to_string(i));
+    x.push_back(i % 7);
+  }
+  table::typed_table const t({table::numeric_column("x", x), table::category_column("who", names)});
+  CHECK_THROWS_WITH_AS(example::train_table(t, {}, false, folder / "m", exec::threads{1}, quiet),
+                       Contains("categories of column 'who' = 1000000, must be at most 4096"),
+                       error);
+  CHECK(files_in(folder.path()) == 0);
+  names.assign(names.size(), table::label("one"));
+  for (std::size_t i = 0; i < example::most_categories; ++i) names[i] = "row " + std::to_string(i);
+  CHECK_THROWS_AS(
+      example::refuse_identifiers(table::typed_table({table::category_column("who", names)})),
+      error);
+  names[0] = "row 1";
+  CHECK_NOTHROW(
+      example::refuse_identifiers(table::typed_table({table::category_column("who", names)})));
+
+  CHECK_NOTHROW(example::require_writable(folder / "out.csv"));
+  CHECK(files_in(folder.path()) == 0);
+  CHECK_THROWS_WITH_AS(example::require_writable(folder / "no" + "/out.csv"),
+                       Contains("out.csv' cannot be written"), error);
+  CHECK_THROWS_WITH_AS(example::require_writable(folder.path()), Contains("it is a folder"), error);
+}
+
+TEST_CASE("compare: cells that only the synthetic table lacks are a difference") {
+  std::vector<double> a, holes;
+  for (int i = 0; i < 500; ++i) {
+    a.push_back(1.0 * (i % 20));
+    holes.push_back(i % 4 == 0 ? NAN : 1.0 * (i % 20));
+  }
+  auto const real = table::typed_table({table::numeric_column("a", a)});
+  auto const q =
+      example::compare(real, table::typed_table({table::numeric_column("a", holes)}), "");
+  CHECK(q.shapes.size() == 2);
+  CHECK(q.shapes[1].name == "a is missing");
+  CHECK(q.shapes[1].value == 0.75);
 }
 
 TEST_CASE("patience ends training at a loss that does not fall") {

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,13 +54,16 @@ split split_rows(table::typed_table const& all, std::string const& column,
   return out;
 }
 
-int run(std::string const& path, std::string const& column, std::string const& value) {
-  auto const rows = split_rows(table::read_csv_file(path).table, column, value);
+int run(std::string const& path, std::string const& column, std::string const& value,
+        std::vector<std::string> const& missing) {
+  auto const rows =
+      split_rows(table::read_csv_file(path, {.missing = missing}).table, column, value);
   std::int64_t odd = 0;
   for (std::uint8_t const a : rows.anomalous) odd += a;
   if (odd == 0) detail::fail("no row has '" + value + "' in column '" + column + "'");
   table::per_column<table::codec_options> o;
   o.usual.form = table::numeric_form::standard;
+  o.usual.on_missing = table::missing::mean;
   auto const codec = table::table_codec::fit(rows.known, o);
   auto const known = codec.encode(rows.known), asked = codec.encode(rows.asked);
   std::printf("%s: %lld rows known, %lld asked, %lld of them '%s', %lld numbers a row\n",
@@ -85,15 +89,28 @@ int run(std::string const& path, std::string const& column, std::string const& v
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 1 && argc != 4) {
-    std::fputs("usage: diffx_table_anomaly [DATA.csv COLUMN CATEGORY]\n", stderr);
+  std::vector<std::string> words, missing;
+  bool good = true;
+  for (int i = 1; i < argc && good; ++i) {
+    if (std::string(argv[i]) != "--missing") {
+      words.emplace_back(argv[i]);
+    } else if ((good = i + 1 < argc)) {
+      missing.emplace_back(argv[++i]);
+    }
+  }
+  if (!good || (!words.empty() && words.size() != 3)) {
+    std::fputs(
+        "usage: diffx_table_anomaly [DATA.csv COLUMN CATEGORY] [--missing TEXT]\n"
+        "TEXT is a field that is a missing cell, the mean here.\n",
+        stderr);
     return 2;
   }
   try {
-    if (argc == 4) return run(argv[1], argv[2], argv[3]);
-    return run(std::string(DIFFX_EXAMPLES_DIR) + "/table/data/diamonds.csv", "cut", "Fair");
-  } catch (error const& e) {
-    std::fprintf(stderr, "%s\n", e.what());
+    if (!words.empty()) return run(words[0], words[1], words[2], missing);
+    return run(std::string(DIFFX_EXAMPLES_DIR) + "/table/data/diamonds.csv", "cut", "Fair",
+               missing);
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "diffx_table_anomaly: %s\n", e.what());
     return 1;
   }
 }
