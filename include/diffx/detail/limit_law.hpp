@@ -28,6 +28,11 @@ struct limit_law {
   DIFFX_HD int draw(double u) const noexcept {
     if (mask >= 0) return mask;
     if (cumulative == nullptr) return static_cast<int>(u * classes);
+    if (classes <= 16) {  // no branch, which would be mispredicted
+      int below = 0;
+      for (int k = 0; k + 1 < classes; ++k) below += cumulative[k] > u ? 0 : 1;
+      return below;
+    }
     int low = 0, high = classes - 1;
     while (low < high) {
       int const middle = low + (high - low) / 2;

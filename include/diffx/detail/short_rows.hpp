@@ -68,10 +68,13 @@ class short_rows {
 
     DIFFX_HD int draw(double u) const noexcept {
       double left = u * rows_->total_[lane_];
+      // No way out of the loop, which would be mispredicted: what is left never grows.
+      int passed = 0;
       for (int k = 0; k < rows_->classes_; ++k) {
         left -= static_cast<double>(rows_->part_[k][lane_]);
-        if (left < 0.0) return k;
+        passed += left < 0.0 ? 0 : 1;
       }
+      if (passed < rows_->classes_) return passed;
       // What rounding leaves goes to the likeliest class.
       int likeliest = 0;
       while (rows_->logit_[likeliest][lane_] != rows_->largest_[lane_]) ++likeliest;
