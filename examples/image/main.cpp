@@ -10,6 +10,7 @@
 
 #include "compositions.hpp"
 #include "option_value.hpp"
+#include "output_path.hpp"
 #include "sheet.hpp"
 #include <chrono>
 #include <cmath>
@@ -147,13 +148,7 @@ struct job {
 };
 
 void make_sheet(arguments const& a) {
-  // Nothing is sampled for a picture that could not be written.
-  if (std::FILE* const probe = std::fopen((a.output + ".part").c_str(), "wb")) {
-    std::fclose(probe);
-    std::remove((a.output + ".part").c_str());
-  } else {
-    detail::fail("cannot write " + a.output + ": is the folder there and writable?");
-  }
+  example::require_writable(a.output);
   std::vector<int> wanted;
   for (int label = 0; label < 10; ++label)
     wanted.insert(wanted.end(), static_cast<std::size_t>(a.rows), label);

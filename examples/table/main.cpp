@@ -33,7 +33,7 @@ struct arguments {
   std::int64_t rows = 10000;
   int steps_of_sampling = 100;
   int threads = static_cast<int>(std::min(2u, std::max(1u, std::thread::hardware_concurrency())));
-  bool resume = false;
+  bool resume = false, balance = false;
   std::vector<std::string> given;  // options
 };
 
@@ -42,23 +42,47 @@ struct option_use {
   std::string_view option, verbs;
 };
 constexpr option_use uses[] = {
-    {"--engine", "train demo"},    {"--minutes", "train demo"},    {"--train-steps", "train demo"},
-    {"--resume", "train demo"},    {"--hidden", "train demo"},     {"--layers", "train demo"},
-    {"--batch", "train demo"},     {"--rate", "train demo"},       {"--bits", "train demo"},
-    {"--patience", "train demo"},  {"--label", "train demo"},      {"--rows", "sample demo"},
-    {"--steps", "sample demo"},    {"--picture", "report demo"},   {"--target", "report"},
-    {"--missing", "train report"}, {"--category", "train report"},
+    {"--engine", "train demo"},
+    {"--minutes", "train demo"},
+    {"--train-steps", "train demo"},
+    {"--resume", "train demo"},
+    {"--hidden", "train demo"},
+    {"--layers", "train demo"},
+    {"--batch", "train demo"},
+    {"--rate", "train demo"},
+    {"--bits", "train demo"},
+    {"--patience", "train demo"},
+    {"--label", "train demo"},
+    {"--rows", "sample demo"},
+    {"--steps", "sample demo"},
+    {"--picture", "report demo"},
+    {"--target", "report"},
+    {"--seed", "train sample demo"},
+    {"--threads", "train sample demo"},
+    {"--balance", "sample"},
+    {"--missing", "train report"},
+    {"--category", "train report"},
 };
 
 /// Refuses an option that would be without effect.
 void check_uses(arguments const& a) {
+  auto const is_given = [&](std::string_view option) {
+    return std::find(a.given.begin(), a.given.end(), option) != a.given.end();
+  };
+  if (is_given("--minutes") && is_given("--train-steps")) {
+    detail::fail("--minutes or --train-steps, not both");
+  }
+  if (is_given("--bits") && a.wishes.kind != engine::binary) {
+    detail::fail("--bits is for --engine binary");
+  }
   for (std::string const& option : a.given) {
     for (auto const& use : uses) {
       if (use.option == option && use.verbs.find(a.verb) == std::string_view::npos) {
         detail::fail(option + " is not for " + a.verb + "; see --help");
       }
       bool const of_training = use.verbs.substr(0, 5) == "train" && option != "--resume" &&
-                               option != "--missing" && option != "--category";
+                               option != "--missing" && option != "--category" &&
+                               option != "--threads";
       if (a.resume && use.option == option && of_training) {
         detail::fail("--resume goes on as the model was begun: leave out " + option);
       }
@@ -82,10 +106,11 @@ void print_usage() {
       "          --bits N (16)     of a number, binary; 32 as published\n"
       "          --patience N (10) evaluations without progress that end training\n"
       "  sample  --rows N (10000)  --steps N (100)  network calls, up to 1000\n"
+      "          --balance         all categories of the label equally often\n"
       "  report  --target COLUMN   told from the others by simple learners\n"
       "          --picture F.png (table.png)\n"
       "  CSV     --missing TEXT    a field that is a missing cell   --category COLUMN  of digits\n"
-      "  all     --seed S (1)  --threads T (2)  --help\n",
+      "  train, sample: --seed S (1)  --threads T (2)     all: --help\n",
       stdout);
 }
 
@@ -97,8 +122,8 @@ arguments parse(int argc, char** argv) {
       print_usage();
       std::exit(0);
     }
-    if (option == "--resume") {
-      a.resume = true;
+    if (option == "--resume" || option == "--balance") {
+      (option == "--resume" ? a.resume : a.balance) = true;
       a.given.push_back(option);
       continue;
     }
@@ -190,7 +215,7 @@ table::typed_table draw_rows(arguments const& a, std::string const& path) {
   exec::threads const exec(a.threads);
   auto const m = model_file(path).model();
   auto const start = std::chrono::steady_clock::now();
-  auto s = sample_table(m, a.rows, a.steps_of_sampling, a.wishes.optimiser.seed, exec);
+  auto s = sample_table(m, a.rows, a.steps_of_sampling, a.wishes.optimiser.seed, exec, a.balance);
   double const seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("%lld rows in %.1f s, %.0f a second; %lld with codes that mean nothing drawn again\n",
@@ -223,6 +248,7 @@ void act(arguments const& a) {
     require_writable(a.picture);
     auto const real = table::read_csv_file(a.files[0], csv_of(a));
     auto o = csv_of(a);
+    o.exact = true;
     o.types = real.table.schema();  // a synthetic column may lack what made the real one a category
     auto const synthetic = table::read_csv_file(a.files[1], o);
     tell(real.table, synthetic.table, a.target, a.picture);

@@ -470,8 +470,13 @@ struct weight_source {
 /// steps an error of eps would come out hundreds of times as large.
 class table_sampler {
  public:
-  table_sampler(table_model const& m, int steps, std::uint64_t seed, diffx::exec::threads exec)
-      : model_(&m), steps_(steps), noise_{seed}, exec_(std::move(exec)) {
+  table_sampler(table_model const& m, int steps, std::uint64_t seed, diffx::exec::threads exec,
+                bool balance = false)
+      : model_(&m), steps_(steps), noise_{seed}, exec_(std::move(exec)), counts_(m.counts) {
+    if (balance && m.size.classes == 0) {
+      diffx::detail::fail("sampling: balance needs a model that was trained with a label");
+    }
+    for (std::int64_t& n : counts_) n = balance && n > 0 ? 1 : n;
     diffx::detail::require(steps >= 1 && steps <= chain_steps, "sampling", "steps", steps,
                            "in [1, 1000]");
   }
@@ -479,7 +484,7 @@ class table_sampler {
   table::decoded operator()(std::int64_t first, std::int64_t count) const {
     std::vector<std::int32_t> labels;
     if (model_->size.classes > 0) {
-      labels = table::draw_labels(model_->counts, first + count, noise_);
+      labels = table::draw_labels(counts_, first + count, noise_);
     }
     return with_labels(labels, first, count);
   }
@@ -570,13 +575,15 @@ class table_sampler {
   int steps_;
   diffx::noise::counted noise_;
   diffx::exec::threads exec_;
+  table::class_counts counts_;
 };
 
 /// Rows of the table that the model stands for; those with a cell that means nothing are counted
 /// and drawn again.
 inline table::valid_rows sample_table(table_model const& m, std::int64_t rows, int steps,
-                                      std::uint64_t seed, diffx::exec::threads const& exec) {
-  table_sampler const draw(m, steps, seed, exec);
+                                      std::uint64_t seed, diffx::exec::threads const& exec,
+                                      bool balance = false) {
+  table_sampler const draw(m, steps, seed, exec, balance);
   std::int64_t drawn = 0;
   return table::draw_valid_rows(rows, [&](int, std::int64_t count) {
     auto out = draw(drawn, count);

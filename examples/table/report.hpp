@@ -137,6 +137,16 @@ struct quality {
 
 namespace report_detail {
 
+/// Of the numbers that are there; a table without any is as unlike as can be.
+inline double shape_of(std::vector<double> real, std::vector<double> synthetic) {
+  for (auto* const x : {&real, &synthetic}) {
+    x->erase(std::remove_if(x->begin(), x->end(), [](double v) { return std::isnan(v); }),
+             x->end());
+  }
+  if (real.empty() || synthetic.empty()) return real.empty() && synthetic.empty() ? 1.0 : 0.0;
+  return diffx::analysis::ks_complement(real, synthetic);
+}
+
 inline double quantile(std::vector<double> v, double q) {
   if (v.empty()) return 0.0;
   auto const at = v.begin() + static_cast<std::ptrdiff_t>(q * static_cast<double>(v.size() - 1));
@@ -184,7 +194,8 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   auto const r = code(real), s = code(synthetic);
   std::size_t const n = r.numbers.size(), m = r.codes.size();
   for (std::size_t j = 0; j < n; ++j) {
-    q.shapes.push_back({r.number_names[j], a::ks_complement(r.numbers[j], s.numbers[j])});
+    auto const& name = r.number_names[j];
+    q.shapes.push_back({name, d::shape_of(real.at(name).numbers, synthetic.at(name).numbers)});
   }
   for (std::size_t j = 0; j < m; ++j) {
     q.shapes.push_back({r.code_names[j], a::tv_complement(r.codes[j], s.codes[j])});

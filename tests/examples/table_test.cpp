@@ -398,6 +398,10 @@ TEST_CASE("a label is told to the network, drawn as often as it was, and stands 
     }
     CHECK(std::fabs(yes / 2000.0 - 0.3) < 0.07);  // 0.3 +- 0.014 of both tables, 3.5 deviations
     CHECK(right / 2000.0 > 0.9);                  // chance: 0.58
+    auto const even = example::sample_table(m, 2000, 10, 3, exec::threads{2}, true);
+    double const half = static_cast<double>(
+        std::count(even.table.at("a").labels.begin(), even.table.at("a").labels.end(), "yes"));
+    CHECK(std::fabs(half / 2000.0 - 0.5) < 0.05);  // 4.5 deviations of 0.011
   }
   w.label = "x";
   CHECK_THROWS_WITH_AS(example::train_table(t, w, false, folder / "n", exec::threads{1}, quiet),
@@ -406,6 +410,18 @@ TEST_CASE("a label is told to the network, drawn as often as it was, and stands 
   CHECK_THROWS_WITH_AS(example::train_table(t, w, false, folder / "n", exec::threads{1}, quiet),
                        Contains("no such column"), error);
   CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("rows that are balanced need a label") {
+  temporary_folder const folder;
+  example::train_wishes w;
+  w.steps = 4;
+  w.hidden = 8;
+  w.optimiser.batch = 16;
+  auto const m =
+      example::train_table(small_table(100, 1), w, false, folder / "m", exec::threads{1}, quiet);
+  CHECK_THROWS_WITH_AS(example::sample_table(m, 1, 10, 1, exec::threads{1}, true),
+                       Contains("needs a model that was trained with a label"), error);
 }
 
 TEST_CASE("errors leave no file and change none") {
@@ -488,8 +504,10 @@ TEST_CASE("a column of names is refused before training, a path that is none bef
   CHECK_NOTHROW(
       example::refuse_identifiers(table::typed_table({table::category_column("who", names)})));
 
+  written(folder / "out.csv.probe0", "somebody's");
   CHECK_NOTHROW(example::require_writable(folder / "out.csv"));
-  CHECK(files_in(folder.path()) == 0);
+  CHECK(bytes_of(folder / "out.csv.probe0") == "somebody's");
+  CHECK(files_in(folder.path()) == 1);
   CHECK_THROWS_WITH_AS(example::require_writable(folder / "no" + "/out.csv"),
                        Contains("out.csv' cannot be written"), error);
   CHECK_THROWS_WITH_AS(example::require_writable(folder.path()), Contains("it is a folder"), error);
@@ -507,6 +525,11 @@ TEST_CASE("compare: cells that only the synthetic table lacks are a difference")
   CHECK(q.shapes.size() == 2);
   CHECK(q.shapes[1].name == "a is missing");
   CHECK(q.shapes[1].value == 0.75);
+  auto const none =
+      table::typed_table({table::numeric_column("a", std::vector<double>(500, std::nan("")))});
+  auto const empty = example::compare(real, none, "");
+  CHECK(empty.shapes[0].value == 0.0);
+  CHECK(empty.shapes[1].value == 0.0);
 }
 
 TEST_CASE("patience ends training at a loss that does not fall") {

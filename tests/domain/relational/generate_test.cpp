@@ -161,7 +161,7 @@ TEST_CASE("generate: a hundred thousand rows, group after group") {
   schema const s({child_of("c", {"p"}), child_of("p", {"r"}), child_of("r", {})});
   generation g;
   g.seed = 5;
-  g.root_rows = {{"r", 5000}};
+  g.root_rows = {{"r", 11000}};
   g.relations = {relation_model{sizes_of({{4}, {0, 9}, {1, 2, 3}}), 0.0},
                  relation_model{sizes_of({{5}, {6}}), 0.0}};
   std::map<std::string, int> calls;
@@ -171,7 +171,7 @@ TEST_CASE("generate: a hundred thousand rows, group after group") {
   };
   auto const made = generate(s, g, sample);
   CHECK(calls == std::map<std::string, int>{{"c", 1}, {"p", 1}, {"r", 1}});
-  CHECK(made.data.tables()[0].rows() > 50000);
+  CHECK(made.data.tables()[0].rows() > 100000);
   CHECK(check_integrity(made.data).empty());
   for (std::size_t r = 0; r < 2; ++r) {
     auto const& rel = s.relations()[r];
@@ -185,13 +185,13 @@ TEST_CASE("generate: a hundred thousand rows, group after group") {
   auto const& ids = made.data.at("c").at("id").numbers;
   CHECK(std::set<double>(ids.begin(), ids.end()).size() == ids.size());
   // A third of the roots has label 2, which no group had: they have no children.
-  CHECK(made.report[1].unknown_labels == Approx(5000.0 / 3.0).epsilon(0.08));
+  CHECK(made.report[1].unknown_labels == Approx(11000.0 / 3.0).epsilon(0.08));
 
   // Fewer roots are the same roots: sizes are addressed by row.
   g.root_rows = {{"r", 2000}};
   auto const part = generate(s, g, sample);
   CHECK(children_of(part.links[1], 2000) == [&] {
-    auto all = children_of(made.links[1], 5000);
+    auto all = children_of(made.links[1], 11000);
     all.resize(2000);
     return all;
   }());
