@@ -138,7 +138,7 @@ KINDS = {"step": ("bench_step", run_step, ["torch_step.py"], report_steps),
                     rows_reported(BINARY_PEERS, "[rows, bits]")),
          "tabular": ("bench_tabular", rows_of(r"tabular/([\w/-]+?)"), ["torch_table.py", "tabular"],
                      rows_reported(TABULAR_PEERS, "[rows]")),
-         "graph": ("bench_graph", rows_of(r"graph/(step)"), ["torch_graph.py"],
+         "graph": ("bench_graph", rows_of(r"graph/(step)", "graph/step"), ["torch_graph.py"],
                    rows_reported(GRAPH_PEERS, "[batch, nodes, classes]"))}
 
 
