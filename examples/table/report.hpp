@@ -2,6 +2,7 @@
 
 // How like a real table a synthetic one is: shapes, trends, use and privacy.
 
+#include <diffx/analysis/auroc.hpp>
 #include <diffx/analysis/table_quality.hpp>
 #include <diffx/domain/table/typed_table.hpp>
 #include <diffx/error.hpp>
@@ -119,6 +120,8 @@ struct privacy {
   double median = 0.0, fifth = 0.0;  // distance of synthetic rows to the training rows
   double real_median = 0.0, real_fifth = 0.0;  // the same of test rows, which are fresh data
   double copies = 0.0, real_copies = 0.0;      // shares of rows that are training rows
+  double membership = 0.5;  // AUROC of telling training rows from test rows by their distance to
+                            // the closest synthetic row; 0.5: the synthetic rows do not say
   std::int64_t rows = 0;
   std::int64_t known = 0;  // training rows that distances are measured to: as many as test rows
 };
@@ -237,6 +240,14 @@ inline quality compare(table::typed_table const& real, table::typed_table const&
   p.rows = asked.rows;
   p.known = near.rows;
   p.closer = a::closer_to_training(to_near, to_far);
+  std::vector<double> nearness;
+  for (auto const* rows : {&near, &far}) {
+    for (auto const& c : a::closest_records(asked.view(), rows->view(), kind, ranges))
+      nearness.push_back(-c.first);
+  }
+  std::vector<std::uint8_t> member(nearness.size(), 0);
+  std::fill_n(member.begin(), near.rows, std::uint8_t{1});
+  p.membership = a::auroc(nearness, member);
   p.standard_error = 0.5 / std::sqrt(static_cast<double>(asked.rows));
   std::vector<double> made, real_ones;
   for (auto const& c : a::closest_records(near.view(), asked.view(), kind, ranges))
@@ -291,6 +302,8 @@ inline void print(quality const& q) {
               100.0 * p.real_copies);
   std::printf("| rows nearer to training than to test rows | %.1f %% +- %.1f | 50 |\n",
               100.0 * p.closer, 100.0 * p.standard_error);
+  std::printf("| training rows told from test rows by synthetic ones, AUROC | %.3f | 0.5 |\n",
+              p.membership);
 }
 
 }  // namespace example

@@ -632,12 +632,14 @@ TEST_CASE("compare: a copier is found out, fresh rows are not") {
   auto const fresh = example::compare(real, table_of(fresh_a, fresh_b), "b");
   CHECK(std::fabs(fresh.kept.closer - 0.5) < 4.0 * fresh.kept.standard_error);
   CHECK(fresh.kept.copies == 0.0);
+  CHECK(std::fabs(fresh.kept.membership - 0.5) < 0.08);  // 4.5 deviations of 400 rows each
   CHECK(fresh.kept.median > 0.0);
   for (auto const& u : fresh.uses) CHECK(u.synthetic > 0.97 * u.real);
   auto const learnt = example::rows_of(real.rows(), example::part::training);
   auto const copy = example::compare(real, example::take(real, learnt), "");
   CHECK(copy.uses.empty());
   CHECK(copy.kept.copies == 1.0);
+  CHECK(copy.kept.membership > 0.99);
   CHECK(copy.kept.real_copies == 0.0);
   // The nearest rows are looked for among as many training rows as there are test rows.
   CHECK(copy.kept.closer > 0.6);
