@@ -133,6 +133,8 @@ inline table::fixed_binary fit_bits(table::typed_table const& t, int bits) {
     if (c.type.kind == table::column_kind::category) continue;
     table::binary_options of = o.usual;
     of.snapping = rounding_of(c);
+    of.may_miss =
+        std::any_of(c.numbers.begin(), c.numbers.end(), [](double x) { return std::isnan(x); });
     o.of.emplace_back(c.type.name, of);
   }
   return table::fixed_binary::fit(t, o);

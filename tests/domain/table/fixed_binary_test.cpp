@@ -230,6 +230,40 @@ TEST_CASE("fixed_binary: saved and read again it gives the same bits; altered it
   }
 }
 
+TEST_CASE("fixed_binary: numbers that may miss have a bit that says so") {
+  double const nan = std::nan("");
+  table::typed_table const t(
+      {table::numeric_column("x", {nan, 3, 7, nan, 0}),
+       table::category_column("c", {label("a"), label("b"), label("a"), label("b"), label("a")})});
+  auto const codec = table::fixed_binary::fit(t, usual({.bits = 4, .may_miss = true}));
+  CHECK(codec.bits() == std::vector<int>{5, 1});
+  CHECK(codec.row_bits() == 6);
+  CHECK(codec.range("x") == std::pair{0.0, 7.0});
+  auto const bits = codec.encode(t);
+  for (std::size_t i = 0; i < 5; ++i) CHECK(bits[6 * i] == (i == 0 || i == 3 ? 0 : 1));
+  for (auto const& c : {codec, table::fixed_binary::from_text(codec.to_text())}) {
+    auto const back = c.decode(bits);
+    CHECK(back.invalid == 0);
+    auto const& x = back.table.at("x").numbers;
+    for (std::size_t i = 0; i < 5; ++i) {
+      double const want = t.at("x").numbers[i];
+      CHECK((std::isnan(want) ? std::isnan(x[i]) : x[i] == want));
+    }
+    CHECK(back.table.at("c").labels == t.at("c").labels);
+  }
+  // What stands behind a bit that says no does not count; a bit is 0 or 1.
+  auto noise = bits;
+  noise[3] = 1;
+  CHECK(std::isnan(codec.decode(noise).table.at("x").numbers[0]));
+  noise[0] = 2;
+  CHECK_THROWS_WITH_AS(codec.decode(noise), Contains("bit = 2"), error);
+  CHECK_THROWS_WITH_AS(table::fixed_binary::fit(one_column({nan, nan}), usual({.may_miss = true})),
+                       Contains("column 'x': every cell is missing"), error);
+  CHECK_THROWS_WITH_AS(
+      table::fixed_binary::fit(one_column({nan, HUGE_VAL}), usual({.may_miss = true})),
+      Contains("row"), error);
+}
+
 TEST_CASE("fixed_binary refuses what it cannot write, with row, line and column") {
   double const nan = std::nan("");
   auto const codec = table::fixed_binary::fit(one_column({0, 1}));

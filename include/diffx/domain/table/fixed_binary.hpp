@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,12 +33,14 @@ struct binary_options {
   int bits = 32;  // of a number
   binary_rounding rounding = binary_rounding::nearest;
   snap snapping = snap::whole_numbers;  // after decoding
+  bool may_miss = false;                // of a number: a bit more says whether it is there
   ordinal_options categories{};
 };
 
 /// A table's row as a fixed number of bits, the highest of a column first:
 ///
 ///     number:    code = round((x - min) / (max - min) (2^bits - 1)), 32 bits; a date is a number
+///                a number that may miss has a 1 before it, or nothing but zeros
 ///     category:  its number in ceil(log2 K) bits, 1 if K = 1
 ///
 /// A number comes back within half a code step (truncate: within one), and exactly where it is
@@ -49,10 +52,11 @@ struct binary_options {
 /// Source    Kinakh & Voloshynovskiy 2024 (Binary Diffusion), arXiv:2409.13882, which truncates
 ///           and numbers categories by first appearance.
 /// Shapes    bits [rows, row_bits()], one byte each; see bits.hpp for words of 32 and 64.
-/// Errors    an empty table; bits outside [1, 32]; a number that is missing, infinite or outside
-///           the fitted range, a label of no known category, with row, line and column; a column
-///           that is not there, is of another kind, or too many; bytes other than 0 and 1, or no
-///           whole rows; a file that is none, cut off or altered: throws diffx::error.
+/// Errors    an empty table; bits outside [1, 32]; a number that is missing but may not, infinite
+/// or
+///           outside the fitted range, a label of no known category, with row, line and column; a
+///           column that is not there, is of another kind, or too many; bytes other than 0 and 1,
+///           or no whole rows; a file that is none, cut off or altered: throws diffx::error.
 class fixed_binary {
  public:
   static constexpr std::string_view name = "domain::table::fixed_binary";
@@ -75,8 +79,10 @@ class fixed_binary {
           detail::fail_in(where, c.type.name,
                           "bits = " + detail::text(o.bits) + ", must be in [1, 32]");
         }
-        detail::require_cells(where, c.numbers, at);
-        auto const [least, most] = std::minmax_element(c.numbers.begin(), c.numbers.end());
+        p.may_miss = o.may_miss;
+        auto const numbers = o.may_miss ? filled(c) : c.numbers;
+        detail::require_cells(where, numbers, at);
+        auto const [least, most] = std::minmax_element(numbers.begin(), numbers.end());
         p.min = *least;
         p.max = *most;
         p.bits = o.bits;
@@ -95,7 +101,7 @@ class fixed_binary {
                               detail::text(p.min) + " to " + detail::text(p.max) + " apart");
         }
         p.snapping = snapper::fit(
-            c.numbers, snapping == snap::whole_numbers && close ? snap::none : snapping, at);
+            numbers, snapping == snap::whole_numbers && close ? snap::none : snapping, at);
       }
       out.columns_.push_back(std::move(p));
     }
@@ -109,12 +115,12 @@ class fixed_binary {
   }
   std::vector<int> bits() const {
     std::vector<int> out;
-    for (one const& c : columns_) out.push_back(c.bits);
+    for (one const& c : columns_) out.push_back(c.width());
     return out;
   }
   std::int64_t row_bits() const noexcept {
     std::int64_t n = 0;
-    for (one const& c : columns_) n += c.bits;
+    for (one const& c : columns_) n += c.width();
     return n;
   }
   /// The fitted range of a numeric column.
@@ -134,12 +140,18 @@ class fixed_binary {
       column const& from = t.at(c.type);
       place const at{c.type.name, t.lines()};
       for (std::size_t i = 0; i < t.rows(); ++i) {
+        auto cell = std::span(out).subspan(i * width + first, static_cast<std::size_t>(c.width()));
+        if (c.may_miss) {
+          if (std::isnan(from.numbers[i])) continue;
+          cell[0] = 1;
+          cell = cell.subspan(1);
+        }
         put_bits(c.categories
                      ? static_cast<std::uint32_t>(c.categories->encode(from.labels[i], i, at))
                      : c.code_of(from.numbers[i], i, at),
-                 std::span(out).subspan(i * width + first, static_cast<std::size_t>(c.bits)));
+                 cell);
       }
-      first += static_cast<std::size_t>(c.bits);
+      first += static_cast<std::size_t>(c.width());
     }
     return out;
   }
@@ -157,10 +169,12 @@ class fixed_binary {
     for (one const& c : columns_) {
       column to{c.type, {}, {}};
       for (std::size_t i = 0; i < rows; ++i) {
-        std::uint32_t const code =
-            get_bits(bits.subspan(i * width + first, static_cast<std::size_t>(c.bits)));
+        auto const cell = bits.subspan(i * width + first, static_cast<std::size_t>(c.width()));
+        std::uint32_t const code = get_bits(cell.subspan(c.may_miss ? 1 : 0));
         if (!c.categories) {
-          to.numbers.push_back(c.number_of(code));
+          bool const is_there = !c.may_miss || get_bits(cell.first(1)) != 0;
+          to.numbers.push_back(is_there ? c.number_of(code)
+                                        : std::numeric_limits<double>::quiet_NaN());
         } else if (c.categories->is_valid(std::int64_t{code})) {
           to.labels.push_back(c.categories->decode(std::int64_t{code}));
         } else {
@@ -169,7 +183,7 @@ class fixed_binary {
           out.bad_rows[i] = 1;
         }
       }
-      first += static_cast<std::size_t>(c.bits);
+      first += static_cast<std::size_t>(c.width());
       columns.push_back(std::move(to));
     }
     out.table = typed_table(std::move(columns));
@@ -185,6 +199,7 @@ class fixed_binary {
                                      out.put(c.min);
                                      out.put(c.max);
                                      detail::put_snapper(out, c.snapping);
+                                     out.put(std::int64_t{c.may_miss ? 1 : 0});
                                    });
   }
 
@@ -200,6 +215,7 @@ class fixed_binary {
             in.broken("column '" + c.type.name + "' has no range");
           }
           c.snapping = detail::get_snapper(in);
+          c.may_miss = in.integer(0, 1) != 0;
         });
     for (one& c : out.columns_) {
       if (c.categories) c.bits = bits_for(c.categories->size());
@@ -216,6 +232,16 @@ class fixed_binary {
   static constexpr auto where = "diffx::domain::table::fixed_binary";
   static constexpr auto file_kind = "fixed_binary";
 
+  /// A number of the column in place of those that are missing.
+  static std::vector<double> filled(column const& c) {
+    auto out = c.numbers;
+    auto const some = std::find_if(out.begin(), out.end(), [](double x) { return !std::isnan(x); });
+    if (some == out.end()) detail::fail_in(where, c.type.name, "every cell is missing");
+    double const x = *some;
+    for (double& v : out) v = std::isnan(v) ? x : v;
+    return out;
+  }
+
   struct one {
     column_type type;
     std::optional<ordinal> categories{};  // of a categorical column; the rest is of the others
@@ -223,7 +249,9 @@ class fixed_binary {
     binary_rounding rounding = binary_rounding::nearest;
     double min = 0.0, max = 0.0;
     snapper snapping{};
+    bool may_miss = false;
 
+    int width() const noexcept { return bits + (may_miss ? 1 : 0); }
     double last_code() const noexcept {
       return static_cast<double>((std::uint64_t{1} << bits) - 1);
     }
