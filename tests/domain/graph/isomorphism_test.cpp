@@ -130,6 +130,19 @@ TEST_CASE("isomorphism: classes of nodes and pairs count, the order does not") {
   }
   CHECK(structure_hash(apart) == structure_hash(ring));
   CHECK_FALSE(isomorphic(apart, ring));
+  // A cube whose edges of class 2 are parallel, and one in which they are not: equal node by node.
+  labelled_graph parallel(8), crossed(8);
+  for (std::int64_t i = 0; i < 8; ++i) {
+    for (std::int64_t const bit : {1, 2, 4})
+      parallel.pair(i, i ^ bit) = crossed.pair(i, i ^ bit) = 1;
+  }
+  for (std::int64_t i = 0; i < 8; ++i) {
+    parallel.pair(i, i ^ 1) = 2;
+    crossed.pair(i, i ^ (i < 4 ? 1 : 2)) = 2;
+  }
+  CHECK(structure_hash(parallel) == structure_hash(crossed));
+  CHECK_FALSE(isomorphic(parallel, crossed));
+  CHECK(isomorphic(crossed, permuted(crossed, some_order(8, 9))));
   graph_set set;
   CHECK(set.add(ring) == 0);
   CHECK(set.add(apart) == 1);
