@@ -166,6 +166,21 @@ struct own_normals {
   static double deviation_of(int c) { return 1.0 + 0.25 * c; }
 };
 
+/// Of every column by itself, in units of an input that is scaled to its own level.
+struct own_sines {
+  static constexpr int branches = 1;
+  prediction::edm prediction{};
+  int first = 0;
+
+  template <class Exec, class T>
+  void operator()(Exec const&, batch_view<T const> x, query const& q, batch_view<T> out) const {
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      auto const c = static_cast<T>(first + static_cast<int>(i % x.features));
+      out.data[i] = std::sin(x.data[i] + T(0.3) * c + static_cast<T>(q.at.t)) * T(0.5);
+    }
+  }
+};
+
 /// Runs `process` as a whole and every column as a process of its own.
 template <class Column, class Use>
 void check_alone(process::columns<Column> const& process, Use const& use) {
@@ -271,6 +286,34 @@ TEST_CASE("columns of own schedules: each has the samples that it would have alo
   check_solver_alone(vp, solver::ddim{}, range);
   check_solver_alone(vp, solver::ddpm{}, range);
   check_solver_alone(vp, solver::unipc<3>{}, range);
+}
+
+TEST_CASE("columns of own schedules: the input is scaled to each column's level") {
+  auto const check = [](auto const& solver, int last) {
+    check_alone(tabdiff_columns(7), [&](auto const& p, auto const& like, auto const& noise,
+                                        auto width) {
+      own_sines const network{{}, like.first};
+      sampler const s{p, solver};
+      exec::host const exec;
+      numbers x(static_cast<std::size_t>(9 * width)), given(x.size(), 0.7F);
+      std::vector<unsigned char> mask(x.size());
+      for (std::size_t i = 0; i < mask.size(); ++i) {
+        mask[i] = (i / static_cast<std::size_t>(width)) % 3 == 0 ? 1 : 0;  // whole rows
+      }
+      auto const g = grid::uniform_t(p, 6, {1.0, 0.0, grid::end_point::none});
+      options o{noise};
+      o.last_step = last;  // before the end, where given cells still have the noise of their column
+      detail::workspace const memory(s.workspace_size(exec, network, view(x, width), o));
+      auto run = s.start(exec, network, g, view(x, width), memory.span(), o);
+      solver::repaint{.jump_length = 1, .samples = 2}.finish(
+          run, solver::known_region<float>{given.data(), mask.data()});
+      return x;
+    });
+  };
+  for (int const last : {3, 5}) {
+    check(solver::euler{}, last);
+    check(solver::heun{}, last);
+  }
 }
 
 TEST_CASE("columns of own schedules: the exact line of Euler's method on normals") {
