@@ -17,8 +17,9 @@ namespace diffx::noise {
 ///
 /// Block 0 of the state holds nodes [batch, nodes], block 1 unordered pairs.
 ///
-/// Shapes    node: [batch, nodes], names in [0, 2^31), distinct within a graph; graph: [batch], or
-///           null for the place in the batch. The arrays are not copied.
+/// Shapes    node: [batch, nodes], names in [0, 92681], so that a pair has 32 bits, and distinct
+///           within a graph; graph: [batch], or null for the place in the batch. The arrays are
+///           not copied.
 /// Errors    none; normals are addressed by place.
 struct by_node {
   using kind = noise_tag;
