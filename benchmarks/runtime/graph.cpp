@@ -47,17 +47,9 @@ void dense_step(benchmark::State& state) {
   auto const outputs = bench::random_values<float>(
       static_cast<std::int64_t>(memory.span().size() / sizeof(float)), 1);
   std::memcpy(memory.span().data(), outputs.data(), outputs.size() * sizeof(float));
-  double total = 0.0, best = 1e30;
-  std::uint64_t seed = 0;
-  for (auto _ : state) {
-    auto run = s.start(two, network, grid, x, memory.span(), options{noise::counted{++seed}});
-    auto const begin = bench::clock::now();
-    run.advance();
-    double const took = bench::seconds_since(begin);
-    state.SetIterationTime(took);
-    total += took;
-    best = std::min(best, took);
-  }
+  auto const [total, best] = bench::time_steps(state, [&](std::uint64_t seed) {
+    return s.start(two, network, grid, x, memory.span(), options{noise::counted{seed}});
+  });
   std::int64_t edges = 0;
   for (auto const& g : graphs.graphs()) edges += g.edges();
   if (edges == 0) {

@@ -73,4 +73,26 @@ struct no_op {
   void operator()(Exec const&, X const&, diffx::query const&, Out const&) const noexcept {}
 };
 
+/// Times of one step; the fastest, and all of them.
+struct step_times {
+  double total = 0.0, best = 1e30;
+};
+
+/// advance() of runs that begin anew: start(seed) makes one, which is not timed.
+template <class Start>
+step_times time_steps(benchmark::State& state, Start const& start) {
+  step_times out;
+  std::uint64_t seed = 0;
+  for (auto _ : state) {
+    auto run = start(++seed);
+    auto const begin = clock::now();
+    run.advance();
+    double const took = seconds_since(begin);
+    state.SetIterationTime(took);
+    out.total += took;
+    out.best = std::min(out.best, took);
+  }
+  return out;
+}
+
 }  // namespace bench

@@ -70,17 +70,9 @@ void step(benchmark::State& state, Make make, int steps) {
   detail::workspace const memory(s.workspace_size(two, network, v));
   auto const logits = bench::random_values<float>(rows * classes * branches, 1);
   std::memcpy(memory.span().data(), logits.data(), logits.size() * sizeof(float));
-  double total = 0.0, best = 1e30;
-  std::uint64_t seed = 0;
-  for (auto _ : state) {
-    auto run = s.start(two, network, grid, v, memory.span(), options{noise::counted{++seed}});
-    auto const begin = bench::clock::now();
-    run.advance();
-    double const took = bench::seconds_since(begin);
-    state.SetIterationTime(took);
-    total += took;
-    best = std::min(best, took);
-  }
+  auto const [total, best] = bench::time_steps(state, [&](std::uint64_t seed) {
+    return s.start(two, network, grid, v, memory.span(), options{noise::counted{seed}});
+  });
   if (std::all_of(x.begin(), x.end(), [&](auto code) { return code == classes; })) {
     state.SkipWithError("no position got a class");
     return;

@@ -39,9 +39,6 @@ inline std::vector<graph::labelled_graph> connected_planar_graphs(std::int64_t n
 
 /// What a perfectly trained network would say where the data are these graphs, all equally likely:
 /// the posterior of every pair given the noised graph. Nodes have one class.
-///
-/// Under noise with q(x_t | x_0) = alpha 1[x_t = x_0] + (1 - alpha) pi, a graph's share falls by a
-/// constant factor with every pair in which it differs, one for edges and one for gaps.
 class exact_network {
  public:
   diffx::prediction::product<diffx::prediction::x0_posterior<>, diffx::prediction::x0_posterior<>>
@@ -65,7 +62,7 @@ class exact_network {
                   diffx::query const& q,
                   std::tuple<diffx::batch_view<float>, diffx::batch_view<float>> const& out) const {
     double const alpha = q.at.alpha, lost = q.at.sigma;
-    // Of a pair that shows `now` where the data have `was`, over what it is where they agree.
+    // q(x_t = now | x_0 = was) of a pair.
     double factor[2][2];
     for (int now = 0; now < 2; ++now) {
       for (int was = 0; was < 2; ++was) {

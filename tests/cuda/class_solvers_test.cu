@@ -7,6 +7,7 @@
 #include <diffx/process/xor_bernoulli.hpp>
 #include <diffx/process/xor_packed.hpp>
 #include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/defog.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/euler_ctmc.hpp>
 #include <diffx/solver/gibbs.hpp>
@@ -78,6 +79,7 @@ TEST_CASE("host and device take the same jumps") {
   compare<x0_posterior<>>(diffx::sampler{flat, solver::euler_ctmc{}}, 5);
   compare<concrete_score<>>(diffx::sampler{flat, solver::tau_leaping{}}, 5);
   compare<x0_posterior<>>(diffx::sampler{flat, solver::discrete_flow_matching{0.5}}, 5);
+  compare<x0_posterior<>>(diffx::sampler{flat, solver::defog{.eta = 1.0, .omega = 0.1}}, 5);
 }
 
 TEST_CASE("host and device flip the same bits") {

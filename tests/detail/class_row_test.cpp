@@ -206,4 +206,27 @@ TEST_CASE("limit_law: draws as often as it says, at the extreme words too") {
   }
 }
 
+TEST_CASE("limit_law: few classes and many draw the same, the first sum above u") {
+  for (int const classes : {1, 2, 15, 16, 17, 40, 100}) {
+    CAPTURE(classes);
+    std::vector<double> sums;  // every third class never
+    for (int k = 0; k < classes; ++k) {
+      double const before = k == 0 ? 0.0 : sums.back();
+      sums.push_back(k % 3 == 1 ? before : before + 1.0 + k % 5);
+    }
+    for (double& v : sums) v /= sums.back();
+    limit_law const law{classes, -1, sums.data()};
+    auto const check = [&](double u) {
+      auto const first = std::upper_bound(sums.begin(), sums.end(), u) - sums.begin();
+      REQUIRE(law.draw(u) == first);
+    };
+    for (int i = 0; i < 3000; ++i) check((i + 0.5) / 3000);
+    for (double const v : sums) {  // a sum itself is the next class's
+      if (v < 1.0) check(v);
+    }
+    check(smallest);
+    check(largest);
+  }
+}
+
 }  // namespace

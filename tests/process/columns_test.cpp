@@ -97,19 +97,10 @@ std::vector<std::int64_t> counts(codes const& x, std::size_t columns,
   return out;
 }
 
-/// 12 rows of 2 x 3 x 2 classes that depend on each other.
-std::vector<double> dependent_rows() {
-  std::vector<double> p;
-  double sum = 0.0;
-  for (int i = 0; i < 12; ++i) sum += p.emplace_back((5 * i * i + 2 * i + 1) % 13 + 0.5);
-  for (double& v : p) v /= sum;
-  return p;
-}
-
 template <class Column>
 void check_law(std::vector<Column> const& of, std::vector<int> const& states, int steps) {
   process::columns const process(of);
-  test::ragged_table<process::columns<Column>> const network{{}, &process, dependent_rows()};
+  test::ragged_table<process::columns<Column>> const network{{}, &process, test::dependent_rows()};
   auto const g = grid::uniform_t(process, steps);
   auto const law = network.after(g);
   sampler const s{process, solver::ancestral{}};

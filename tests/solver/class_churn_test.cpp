@@ -53,20 +53,12 @@ process::columns<power_edm> two_numbers(double first, double second) {
 
 constexpr solver::churn_amount usual{.churn = 2.0, .to = 50.0};
 
-/// 12 rows of 2 x 3 x 2 classes that depend on each other.
-std::vector<double> dependent_rows() {
-  std::vector<double> p;
-  double sum = 0.0;
-  for (int i = 0; i < 12; ++i) sum += p.emplace_back((5 * i * i + 2 * i + 1) % 13 + 0.5);
-  for (double& v : p) v /= sum;
-  return p;
-}
-
 template <class Column, class Numbers>
 void check_law(std::string const& what, std::vector<Column> const& of, Numbers const& numbers,
                std::vector<std::size_t> const& states, int steps) {
   process::columns const process(of);
-  test::ragged_table<process::columns<Column>> const network{{}, &process, dependent_rows(), 2.0};
+  test::ragged_table<process::columns<Column>> const network{
+      {}, &process, test::dependent_rows(), 2.0};
   auto const g = grid::uniform_t(process, steps);
   solver::class_churn const solver(numbers, usual);
   // The same formula, column by column: (1 + gamma) sigma, and the earliest time of that.

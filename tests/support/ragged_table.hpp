@@ -13,6 +13,15 @@
 
 namespace test {
 
+/// 12 rows of 2 x 3 x 2 classes that depend on each other.
+inline std::vector<double> dependent_rows() {
+  std::vector<double> p;
+  double sum = 0.0;
+  for (int i = 0; i < 12; ++i) sum += p.emplace_back((5 * i * i + 2 * i + 1) % 13 + 0.5);
+  for (double& v : p) v /= sum;
+  return p;
+}
+
 /// The exact denoiser of a law over rows of columns with their own numbers of classes; the last
 /// column runs fastest. Logits are log p(x0_c = k | x_t).
 template <class Columns>

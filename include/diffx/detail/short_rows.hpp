@@ -8,8 +8,8 @@
 
 namespace diffx::detail {
 
-/// Up to 16 rows of few classes, mixed and summed side by side: a class of all rows is a vector. A
-/// row on its own, with a loop or two over a handful of classes, costs several times as much.
+/// Up to 16 rows of few classes, mixed and summed side by side: a class of all rows is a vector,
+/// where a row on its own is a loop or two over a handful of numbers.
 ///
 /// Every number is that of class_row, bit for bit: sums are taken in the same order.
 template <class T, int G>

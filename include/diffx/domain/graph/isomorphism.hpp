@@ -2,6 +2,7 @@
 
 #include <diffx/domain/graph/labelled_graph.hpp>
 #include <diffx/error.hpp>
+#include <diffx/random.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -19,20 +20,13 @@ namespace isomorphism_detail {
 
 using colours = std::vector<std::uint64_t>;
 
-/// Well mixed; no promise beyond.
-inline std::uint64_t mixed(std::uint64_t h, std::uint64_t v) noexcept {
-  std::uint64_t z = (h ^ v) + 0x9E3779B97F4A7C15ull * (v | 1);
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBull;
-  return z ^ z >> 31;
-}
-
 /// Colour refinement: a node's colour says its class, and what classes of pairs lead to which
 /// colours, as often as there are nodes. Nodes that a relabelling exchanges have one colour.
 inline colours refined(labelled_graph const& g) {
   auto const n = g.nodes.size();
   colours c(n);
-  for (std::size_t i = 0; i < n; ++i) c[i] = mixed(1, static_cast<std::uint64_t>(g.nodes[i]));
+  for (std::size_t i = 0; i < n; ++i)
+    c[i] = random::derive_seed(1, static_cast<std::uint64_t>(g.nodes[i]));
   std::size_t different = 0;
   for (std::size_t round = 0; round < n; ++round) {
     colours next(n);
@@ -40,11 +34,12 @@ inline colours refined(labelled_graph const& g) {
       colours around;
       for (std::size_t j = 0; j < n; ++j) {
         auto const joins = g.pair(static_cast<std::int64_t>(i), static_cast<std::int64_t>(j));
-        if (joins != 0) around.push_back(mixed(c[j], static_cast<std::uint64_t>(joins)));
+        if (joins != 0)
+          around.push_back(random::derive_seed(c[j], static_cast<std::uint64_t>(joins)));
       }
       std::sort(around.begin(), around.end());
       next[i] = c[i];
-      for (auto const v : around) next[i] = mixed(next[i], v);
+      for (auto const v : around) next[i] = random::derive_seed(next[i], v);
     }
     c = std::move(next);
     auto sorted = c;
@@ -66,7 +61,7 @@ inline std::uint64_t structure_hash(labelled_graph const& g) {
   auto c = isomorphism_detail::refined(g);
   std::sort(c.begin(), c.end());
   std::uint64_t h = static_cast<std::uint64_t>(g.size());
-  for (auto const v : c) h = isomorphism_detail::mixed(h, v);
+  for (auto const v : c) h = random::derive_seed(h, v);
   return h;
 }
 
