@@ -8,9 +8,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <numbers>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace example {
@@ -64,32 +66,51 @@ inline std::vector<place> places_of(diffx::domain::graph::labelled_graph const& 
   return at;
 }
 
-/// Graphs row by row, a captioned cell each.
+/// Graphs row by row, a captioned cell each. Nodes are named by their classes if there are names,
+/// and pairs of class k are k lines.
 inline std::string sheet_of(std::span<diffx::domain::graph::labelled_graph const> graphs,
-                            std::span<std::string const> captions, int columns) {
+                            std::span<std::string const> captions, int columns,
+                            std::span<std::string_view const> names = {}) {
   constexpr int cell = 110, text = 16;
   int const rows = (static_cast<int>(graphs.size()) + columns - 1) / columns;
-  auto const number = [](double v) { return std::to_string(static_cast<int>(std::lround(v))); };
+  auto const number = [](double v) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.1f", v);
+    return std::string(digits);
+  };
   std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" +
                     std::to_string(columns * cell) + "\" height=\"" +
                     std::to_string(rows * (cell + text)) +
                     "\"><rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   for (std::size_t k = 0; k < graphs.size(); ++k) {
+    auto const& g = graphs[k];
     double const left = static_cast<double>(static_cast<int>(k) % columns * cell);
     double const top = static_cast<double>(static_cast<int>(k) / columns * (cell + text));
-    auto const at = places_of(graphs[k]);
-    auto const x = [&](std::int64_t i) {
-      return number(left + cell * at[static_cast<std::size_t>(i)].x);
-    };
-    auto const y = [&](std::int64_t i) {
-      return number(top + cell * at[static_cast<std::size_t>(i)].y);
-    };
-    graphs[k].for_each_edge([&](std::int64_t i, std::int64_t j, std::int32_t) {
-      out += "<line x1=\"" + x(i) + "\" y1=\"" + y(i) + "\" x2=\"" + x(j) + "\" y2=\"" + y(j) +
-             "\" stroke=\"#555\" stroke-width=\"1.5\"/>";
+    auto at = places_of(g);
+    for (place& p : at) p = {left + cell * p.x, top + cell * p.y};
+    double const wide = g.size() > 20 ? 0.5 : 1.5;
+    g.for_each_edge([&](std::int64_t i, std::int64_t j, std::int32_t order) {
+      place const a = at[static_cast<std::size_t>(i)], b = at[static_cast<std::size_t>(j)];
+      double const length = std::max(std::hypot(b.x - a.x, b.y - a.y), 1e-9);
+      for (std::int32_t line = 0; line < order; ++line) {
+        double const off = 3.0 * (line - 0.5 * (order - 1));
+        double const x = -off * (b.y - a.y) / length, y = off * (b.x - a.x) / length;
+        out += "<line x1=\"" + number(a.x + x) + "\" y1=\"" + number(a.y + y) + "\" x2=\"" +
+               number(b.x + x) + "\" y2=\"" + number(b.y + y) +
+               "\" stroke=\"#555\" stroke-width=\"" + number(wide) + "\"/>";
+      }
     });
-    for (std::int64_t i = 0; i < graphs[k].size(); ++i) {
-      out += "<circle cx=\"" + x(i) + "\" cy=\"" + y(i) + "\" r=\"5\" fill=\"#2a6fb0\"/>";
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      std::string const where =
+          "\" cx=\"" + number(at[i].x) + "\" cy=\"" + number(at[i].y) + "\"/>";
+      if (names.empty()) {
+        out += "<circle fill=\"#2a6fb0\" r=\"" + number(g.size() > 20 ? 2.5 : 5.0) + where;
+        continue;
+      }
+      out += "<circle fill=\"white\" r=\"6" + where + "<text x=\"" + number(at[i].x) + "\" y=\"" +
+             number(at[i].y + 3.5) +
+             "\" font-size=\"10\" font-family=\"sans-serif\" text-anchor=\"middle\">" +
+             std::string(names[static_cast<std::size_t>(g.nodes[i])]) + "</text>";
     }
     out += "<text x=\"" + number(left + 0.5 * cell) + "\" y=\"" + number(top + cell + 10) +
            "\" font-size=\"11\" font-family=\"sans-serif\" text-anchor=\"middle\">" +

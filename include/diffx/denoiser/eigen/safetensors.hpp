@@ -4,6 +4,7 @@
 #include <diffx/error.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -87,6 +88,17 @@ class safetensors {
     std::string const* const value = find_metadata(key);
     if (value == nullptr) fail("no metadata '" + std::string(key) + "'");
     return *value;
+  }
+
+  /// A metadatum that is a whole number.
+  std::int64_t number(std::string_view key) const {
+    std::string const& text = metadata(key);
+    std::int64_t value = 0;
+    auto const end = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (end.ec != std::errc{} || end.ptr != text.data() + text.size()) {
+      fail("metadata '" + std::string(key) + "' = '" + text + "', must be a number");
+    }
+    return value;
   }
 
  private:

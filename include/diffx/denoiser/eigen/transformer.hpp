@@ -13,7 +13,6 @@
 #include <diffx/prediction/x0_posterior.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -41,19 +40,12 @@ struct transformer_size {
 /// The sizes that a file states in its metadata: classes, width, heads, layers, block_length
 /// and, if it has one, decoder_layers.
 inline transformer_size transformer_size_of(safetensors const& file) {
-  auto const read = [&](char const* key) {
-    std::string const& text = file.metadata(key);
-    std::int64_t value = 0;
-    auto const end = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (end.ec != std::errc{} || end.ptr != text.data() + text.size()) {
-      diffx::detail::fail("diffx::denoiser::eigen::transformer: '" + file.source() +
-                          "': metadata '" + key + "' = '" + text + "', must be a number");
-    }
-    return value;
-  };
-  return {read("classes"),      read("width"),
-          read("heads"),        read("layers"),
-          read("block_length"), file.has_metadata("decoder_layers") ? read("decoder_layers") : 0};
+  return {file.number("classes"),
+          file.number("width"),
+          file.number("heads"),
+          file.number("layers"),
+          file.number("block_length"),
+          file.has_metadata("decoder_layers") ? file.number("decoder_layers") : 0};
 }
 
 /// A transformer over tokens that answers with the logits of every class, whole rows at a time or,
