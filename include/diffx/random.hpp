@@ -45,6 +45,46 @@ DIFFX_HD constexpr words4 philox4x32(words4 counter, philox_key key) noexcept {
   return {{c0, c1, c2, c3}};
 }
 
+#if defined(__AVX512DQ__) && defined(__GNUC__) && !defined(__CUDACC__)
+#define DIFFX_WIDE_PHILOX 1
+/// The same bijection of 16 counters, one array per word, as eight at a time with a word in the
+/// lower half of each lane: a product needs no shuffle and no round goes through memory. That many
+/// counters would else wait for each other's rounds; of 64 the loops below are faster.
+[[gnu::always_inline]] inline void philox4x32_wide(std::uint32_t (&c0)[16], std::uint32_t (&c1)[16],
+                                                   std::uint32_t (&c2)[16], std::uint32_t (&c3)[16],
+                                                   philox_key key) noexcept {
+  using wide = std::uint64_t __attribute__((vector_size(64)));
+  using narrow = std::uint32_t __attribute__((vector_size(32)));
+  constexpr std::uint64_t low = 0xFFFFFFFFu;  // upper halves may hold anything
+  std::uint32_t* const words[4] = {c0, c1, c2, c3};
+  wide w[4][2];
+  for (int k = 0; k < 4; ++k) {
+    for (int half = 0; half < 2; ++half) {
+      narrow x;
+      __builtin_memcpy(&x, words[k] + 8 * half, sizeof x);
+      w[k][half] = __builtin_convertvector(x, wide);
+    }
+  }
+  for (int round = 0; round < 10; ++round) {
+    for (int half = 0; half < 2; ++half) {
+      wide const p0 = (w[0][half] & low) * 0xD2511F53u, p1 = (w[2][half] & low) * 0xCD9E8D57u;
+      w[0][half] = (p1 >> 32) ^ w[1][half] ^ key.word[0];
+      w[1][half] = p1;
+      w[2][half] = (p0 >> 32) ^ w[3][half] ^ key.word[1];
+      w[3][half] = p0;
+    }
+    key.word[0] += 0x9E3779B9u;
+    key.word[1] += 0xBB67AE85u;
+  }
+  for (int k = 0; k < 4; ++k) {
+    for (int half = 0; half < 2; ++half) {
+      narrow const x = __builtin_convertvector(w[k][half], narrow);
+      __builtin_memcpy(words[k] + 8 * half, &x, sizeof x);
+    }
+  }
+}
+#endif
+
 /// The same bijection of `Lanes` counters, one array per word.
 template <int Lanes, int Rounds = 10>
 [[gnu::always_inline]] inline void philox4x32_lanes(std::uint32_t (&c0)[Lanes],
@@ -52,6 +92,9 @@ template <int Lanes, int Rounds = 10>
                                                     std::uint32_t (&c2)[Lanes],
                                                     std::uint32_t (&c3)[Lanes],
                                                     philox_key key) noexcept {
+#if defined(DIFFX_WIDE_PHILOX)
+  if constexpr (Lanes == 16 && Rounds == 10) return philox4x32_wide(c0, c1, c2, c3, key);
+#endif
   // Each round is a short loop of its own: folded into one expression, the ten rounds hide their
   // 32 x 32 bit products from the vectorisers of g++ and clang.
   if constexpr (Rounds > 0) {

@@ -3,8 +3,10 @@
 
 #include <diffx/detail/class_row.hpp>
 #include <diffx/detail/limit_law.hpp>
+#include <diffx/detail/position_words.hpp>
 #include <diffx/detail/short_rows.hpp>
 #include <diffx/noise/counted.hpp>
+#include <diffx/solver/ancestral.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -46,6 +48,9 @@ void compare(std::vector<T> const (&logits)[G], T const (&weight)[G], row_group 
   for (int g = 0; g < G; ++g) source[g] = logits[g].data();
   short_rows<T, G> together;
   together.scan(source, weight, group, classes, excluded);
+  double shifted[row_group::most], drawn[row_group::most];
+  for (int i = 0; i < row_group::most; ++i) shifted[i] = (i * 37 % 64 + 0.5) / 64.0;
+  together.draw(shifted, drawn);
   for (int i = 0; i < group.count; ++i) {
     CAPTURE(i);
     class_row<T, G> alone;
@@ -64,6 +69,7 @@ void compare(std::vector<T> const (&logits)[G], T const (&weight)[G], row_group 
       continue;
     }
     for (int k = 0; k < classes; ++k) REQUIRE(row.probability(k) == alone.probability(k));
+    REQUIRE(drawn[i] == alone.draw(shifted[i]));
     for (int m = 0; m <= 64; ++m) {
       double const u = m == 0    ? unit_uniform(0, 0)
                        : m == 64 ? unit_uniform(0xFFFFFFFFu, 0xFFFFFFFFu)
@@ -129,4 +135,52 @@ TEST_CASE("short_rows: equal logits and one class") {
     compare<float, 1>(logits, {1.0f}, {0, 1, 0, 4, 16}, classes, -1, seen);
   }
   CHECK(seen.refused == 0);
+}
+
+TEST_CASE("short_rows: the ancestral step of a group is that of its positions") {
+  constexpr int lanes = row_group::most;
+  diffx::noise::counted const noise{3};
+  std::int64_t stayed = 0, moved = 0, refused = 0;
+  for (int const classes : {2, 3, 5, 16, 17, 40}) {
+    std::vector<double> table(static_cast<std::size_t>(classes));
+    for (int k = 0; k < classes; ++k) {  // class 1 is never drawn
+      auto const at = static_cast<std::size_t>(k);
+      table[at] = (k == 0 ? 0.0 : table[at - 1]) + (k == 1 ? 0.0 : 1.0 / (classes - 1));
+    }
+    table.back() = 1.0;
+    for (limit_law const& law :
+         {limit_law{classes, -1, nullptr}, limit_law{classes, -1, table.data()}}) {
+      for (double const kept : {0.0, 0.3, 0.9, 1.0}) {
+        double const a = 0.8, weight[4] = {a, kept, 1.0 - kept, 1.0 - a};
+        auto const logits = values<float>(lanes * classes, static_cast<std::uint64_t>(classes), 2.0,
+                                          {std::nan("")});
+        float const* const source[1] = {logits.data()};
+        float const plain[1] = {1.0f};
+        row_group const group{0, 1, 0, classes, 13};
+        short_rows<float, 1> rows;
+        rows.scan(source, plain, group, classes, -1);
+        group_places const places(group, 7);
+        diffx::noise::key const key{2, 0};
+        group_words<diffx::noise::counted> words(noise, key, places, 5);
+        int now[lanes], next[lanes];
+        for (int i = 0; i < lanes; ++i) now[i] = i * 3 % classes;
+        diffx::solver::ancestral::advance_group(weight, law, now, rows, words, next);
+        for (int i = 0; i < group.count; ++i) {
+          class_row<float, 1> alone;
+          alone.source[0] = source[0] + i * classes;
+          alone.weight[0] = 1.0f;
+          alone.classes = classes;
+          int const want = diffx::solver::ancestral::advance<false>(
+              weight, law, now[i], alone,
+              position_words<diffx::noise::counted>{&noise, key, 5 + places.sample[i],
+                                                    places.position[i]});
+          REQUIRE(next[i] == want);
+          ++(want < 0 ? refused : want == now[i] ? stayed : moved);
+        }
+      }
+    }
+  }
+  CHECK(stayed > 50);
+  CHECK(moved > 50);
+  CHECK(refused > 50);
 }

@@ -70,10 +70,10 @@ categorical_stage plan_of(Process const& process, double from, double to) {
   return out.stages()[0];
 }
 
-constexpr int coins = 1009;
+constexpr int coins = 10009;
 
-/// The kernel from class `now`, by going through a fine grid of coins, all cells of the class draw
-/// and all cells of the draw from the limit law (both have probabilities in tenths).
+/// The kernel from class `now`, by going through a fine grid of coins and all cells of the class
+/// draw (which has probabilities in tenths).
 template <bool Cavity>
 weights enumerated(categorical_stage const& s, limit_law const& law, int now, known_row row) {
   constexpr int cells = 10;
@@ -81,16 +81,10 @@ weights enumerated(categorical_stage const& s, limit_law const& law, int now, kn
   weights count(static_cast<std::size_t>(law.classes) + 1, 0.0);
   for (int c = 0; c < coins; ++c) {
     for (int u = 0; u < cells; ++u) {
-      for (int f = 0; f < cells; ++f) {
-        auto const coin = words_of((c + 0.5) / coins), draw = words_of((u + 0.5) / cells);
-        auto const fresh = words_of((f + 0.5) / cells);
-        auto const words = [&](int block) {
-          return block == 0 ? random::words4{{coin[0], coin[1], draw[0], draw[1]}}
-                            : random::words4{{fresh[0], fresh[1], 0, 0}};
-        };
-        int const k = solver::ancestral::advance<Cavity>(weight, law, now, row, words);
-        count[static_cast<std::size_t>(k)] += 1.0 / (coins * cells * cells);
-      }
+      auto const coin = words_of((c + 0.5) / coins), draw = words_of((u + 0.5) / cells);
+      auto const words = [&](int) { return random::words4{{coin[0], coin[1], draw[0], draw[1]}}; };
+      int const k = solver::ancestral::advance<Cavity>(weight, law, now, row, words);
+      count[static_cast<std::size_t>(k)] += 1.0 / (coins * cells);
     }
   }
   return count;

@@ -109,6 +109,19 @@ struct class_pass {
     short_rows<T, G> read;
     read.scan(source, weight, rows, classes, law.mask);
     group_words<Noise> words(noise, key, at, first_sample);
+    constexpr bool at_once = !Prediction::is_cavity && takes_groups<Solver>;
+    if constexpr (at_once) {
+      if (law.mask < 0) {
+        int now[row_group::most], next[row_group::most];
+        for (int i = 0; i < row_group::most; ++i) now[i] = static_cast<int>(state[at.index[i]]);
+        Solver::advance_group(layout.weights(at.position[0]), law, now, read, words, next);
+        for (int i = 0; i < rows.count; ++i) {
+          if (fixed != nullptr && fixed[at.index[i]] != 0) continue;
+          put(at.index[i], at.sample[i], at.position[i], next[i]);
+        }
+        return;
+      }
+    }
     for (int i = 0; i < rows.count; ++i) {
       std::int64_t const index = at.index[i], sample = at.sample[i], position = at.position[i];
       if (fixed != nullptr && fixed[index] != 0) continue;

@@ -58,6 +58,14 @@ class group_words {
     if (block >= drawn) {
       return position_words<Noise>{noise_, key_, sample_[place], position_[place]}(block);
     }
+    auto const& w = of_all(block);
+    return {{w[0][place], w[1][place], w[2][place], w[3][place]}};
+  }
+
+  static constexpr int drawn = 2;
+
+  /// Block 0 or 1 of all places, one column a place.
+  DIFFX_HD auto const& of_all(int block) {
     auto& w = word_[block];
     if (!has_[block]) {
       noise::key k = key_;
@@ -65,12 +73,10 @@ class group_words {
       words_of(*noise_, k, sample_, position_, w);
       has_[block] = true;
     }
-    return {{w[0][place], w[1][place], w[2][place], w[3][place]}};
+    return w;
   }
 
  private:
-  static constexpr int drawn = 2;
-
   Noise const* noise_;
   noise::key key_;
   std::int64_t sample_[row_group::most], position_[row_group::most];

@@ -51,13 +51,35 @@ class short_rows {
     for (int i = 0; i < lanes; ++i) total_[i] = static_cast<double>(sum[i]);
   }
 
+  /// False where the row is no distribution.
+  DIFFX_HD bool is_law(int lane) const noexcept { return total_[lane] > 0.0; }
+
+  /// A class of every row, as row::draw has it. Numbers of one kind alone, for vectors.
+  void draw(double const (&u)[lanes], double (&drawn)[lanes]) const noexcept {
+    double left[lanes];
+    for (int i = 0; i < lanes; ++i) {
+      left[i] = u[i] * total_[i];
+      drawn[i] = 0.0;
+    }
+    for (int k = 0; k < classes_; ++k) {
+      for (int i = 0; i < lanes; ++i) {
+        left[i] -= static_cast<double>(part_[k][i]);
+        drawn[i] += left[i] < 0.0 ? 0.0 : 1.0;
+      }
+    }
+    double const end = classes_;
+    for (int i = 0; i < lanes; ++i) {
+      if (drawn[i] == end && is_law(i)) drawn[i] = likeliest(i);
+    }
+  }
+
   /// One of the rows, with what class_row offers to a solver that takes_short_rows.
   class row {
    public:
     DIFFX_HD row(short_rows const& rows, int lane) noexcept : rows_(&rows), lane_(lane) {}
 
     /// False if the row is no distribution.
-    DIFFX_HD bool scan() const noexcept { return rows_->total_[lane_] > 0.0; }
+    DIFFX_HD bool scan() const noexcept { return rows_->is_law(lane_); }
 
     DIFFX_HD double probability(int k) const noexcept {
       T const l = rows_->logit_[k][lane_];
@@ -74,11 +96,7 @@ class short_rows {
         left -= static_cast<double>(rows_->part_[k][lane_]);
         passed += left < 0.0 ? 0 : 1;
       }
-      if (passed < rows_->classes_) return passed;
-      // What rounding leaves goes to the likeliest class.
-      int likeliest = 0;
-      while (rows_->logit_[likeliest][lane_] != rows_->largest_[lane_]) ++likeliest;
-      return likeliest;
+      return passed < rows_->classes_ ? passed : rows_->likeliest(lane_);
     }
 
    private:
@@ -87,6 +105,13 @@ class short_rows {
   };
 
  private:
+  /// The class that what rounding leaves goes to.
+  DIFFX_HD int likeliest(int lane) const noexcept {
+    int k = 0;
+    while (logit_[k][lane] != largest_[lane]) ++k;
+    return k;
+  }
+
   /// Row by row, since that is how they are read from memory.
   void transpose(T const* source, row_group const& rows, T (&to)[most_classes][lanes]) const {
     T const* p = source + rows.first_logit;

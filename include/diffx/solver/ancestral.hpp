@@ -54,6 +54,7 @@ struct ancestral {
   static constexpr int order = 1;  // total variation to the data law falls as 1 / N
   static constexpr int max_evals = 1;
   static constexpr bool takes_short_rows = true;
+  static constexpr bool takes_groups = true;
   static constexpr bool takes_matrices = true;
   static constexpr bool takes_bits = true;
   static constexpr bool gives_kernels = true;
@@ -103,12 +104,43 @@ struct ancestral {
     double const seen = Cavity ? row.probability(now) : (drawn == now ? 1.0 : 0.0);
     routes const r = routes_of(w, pi, seen);
     double const at = coin * (r.fresh + r.stay + r.clean + r.back);
-    if (at < r.fresh) {
-      auto const second = words(1);
-      return law.draw(detail::unit_uniform(second.word[0], second.word[1]));
-    }
+    if (at < r.fresh) return law.draw(at / r.fresh);  // uniform again, given that it is below
     if (at < r.fresh + r.stay + r.back) return now;
     return Cavity ? row.draw(u) : drawn;
+  }
+
+  /// advance() of the positions of a group, of a law without a mask and no cavity: the same draws.
+  template <class Rows, class Words, int Lanes>
+  static void advance_group(double const (&w)[4], detail::limit_law const& law,
+                            int const (&now)[Lanes], Rows const& rows, Words& words,
+                            int (&next)[Lanes]) {
+    auto const& first = words.of_all(0);
+    double coin[Lanes], u[Lanes], pi[Lanes], here[Lanes], drawn[Lanes], way[Lanes], again[Lanes];
+    for (int i = 0; i < Lanes; ++i) {
+      coin[i] = detail::unit_uniform(first[0][i], first[1][i]);
+      u[i] = detail::unit_uniform(first[2][i], first[3][i]);
+      here[i] = now[i];
+    }
+    for (int i = 0; i < Lanes; ++i) pi[i] = law.probability(now[i]);
+    rows.draw(u, drawn);
+    // The way of each: 0 a fresh draw, 1 it stays, 2 the data class.
+    for (int i = 0; i < Lanes; ++i) {
+      routes const r = routes_of(w, pi[i], drawn[i] == here[i] ? 1.0 : 0.0);
+      double const at = coin[i] * (r.fresh + r.stay + r.clean + r.back);
+      double const passed =
+          (at < r.fresh ? 0.0 : 1.0) + (at < r.fresh + r.stay + r.back ? 0.0 : 1.0);
+      way[i] = pi[i] == 0.0 ? 1.0 : passed;
+      again[i] = at / r.fresh;
+    }
+    for (int i = 0; i < Lanes; ++i) {
+      next[i] = static_cast<int>(way[i] == 2.0 ? drawn[i] : here[i]);
+    }
+    for (int i = 0; i < Lanes; ++i) {
+      if (way[i] == 0.0) next[i] = law.draw(again[i]);
+    }
+    for (int i = 0; i < Lanes; ++i) {
+      if (!rows.is_law(i) && pi[i] != 0.0) next[i] = -1;
+    }
   }
 
   /// The ways to the class before, in proportion: a fresh draw from pi, the class that is there as
