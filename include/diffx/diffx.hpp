@@ -68,12 +68,14 @@
 #include <diffx/domain/graph/degree_sequence.hpp>
 #include <diffx/domain/graph/edge_removal.hpp>
 #include <diffx/domain/graph/features.hpp>
+#include <diffx/domain/graph/graph6.hpp>
 #include <diffx/domain/graph/graph_batch.hpp>
 #include <diffx/domain/graph/isomorphism.hpp>
 #include <diffx/domain/graph/labelled_graph.hpp>
 #include <diffx/domain/graph/pairs.hpp>
 #include <diffx/domain/graph/planarity.hpp>
 #include <diffx/domain/graph/sparse_graph.hpp>
+#include <diffx/domain/graph/valence.hpp>
 #include <diffx/domain/relational/assemble.hpp>
 #include <diffx/domain/relational/block_structure.hpp>
 #include <diffx/domain/relational/clusters.hpp>
