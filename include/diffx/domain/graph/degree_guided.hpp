@@ -6,6 +6,7 @@
 #include <diffx/domain/graph/pairs.hpp>
 #include <diffx/domain/graph/sparse_graph.hpp>
 #include <diffx/error.hpp>
+#include <diffx/noise/address.hpp>
 #include <diffx/noise/counted.hpp>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace diffx::domain::graph {
@@ -24,6 +26,7 @@ struct edge_query {
   sparse_graph const& graph;                // before the step
   std::span<std::int64_t const> target;     // the degrees that the nodes are to have
   std::span<std::uint8_t const> is_active;  // 1 for a node that gets an edge in this step
+  std::span<std::int32_t const> active;     // these nodes, in order
   int step;                                 // t, from T - 1 to 0
   double alpha_bar;                         // the share of edges that are there at t
 };
@@ -48,12 +51,54 @@ struct edge_report {
   std::int64_t pairs_scored = 0;  // predictions; a dense sampler makes T n (n - 1) / 2
   std::int64_t nodes_short = 0;   // of fewer edges than they were to have
   std::int64_t nodes_over = 0;    // of more
+  std::int64_t ends_short = 0;    // edges that the former lack, all together
+  std::int64_t ends_over = 0;     // edges that the latter have too many
 };
+
+/// The pairs that a run has to score, as many as nodes are active together in removal itself: a
+/// node of d edges loses one in step t with probability 1 - (1 - delta_t)^d, delta_t =
+/// alpha_bar_(t-1)
+/// - alpha_bar_t. A run whose network leaves nodes short of edges scores more.
+inline double expected_pairs(edge_removal const& process, std::span<std::int64_t const> degrees) {
+  std::vector<std::int64_t> sorted(degrees.begin(), degrees.end());
+  std::sort(sorted.begin(), sorted.end());
+  double pairs = 0.0;
+  for (int t = 0; t < process.steps(); ++t) {
+    double const before = t == 0 ? 1.0 : process.alpha_bar(t - 1);
+    double const delta = before - process.alpha_bar(t);
+    double sum = 0.0, squares = 0.0;
+    for (auto first = sorted.begin(); first != sorted.end();) {
+      auto const last = std::upper_bound(first, sorted.end(), *first);
+      double const p = active_probability(delta, *first);
+      sum += static_cast<double>(last - first) * p;
+      squares += static_cast<double>(last - first) * p * p;
+      first = last;
+    }
+    pairs += 0.5 * (sum * sum - squares);
+  }
+  return pairs;
+}
+
+/// Steps of edge_removal::even that score about so many pairs for every edge. A step in which one
+/// T-th of E edges come back has 2 E / T active nodes, so T steps score about 2 E^2 / T pairs: for
+/// a cost that is linear in the edges T has to grow with them. At most 2^20 - 2.
+inline int steps_for(std::span<std::int64_t const> degrees, double pairs_per_edge = 16.0) {
+  constexpr std::string_view where = "diffx::domain::graph::steps_for";
+  detail::require(pairs_per_edge > 0.0, where, "pairs_per_edge", pairs_per_edge, "above 0");
+  double ends = 0.0;
+  for (auto const d : degrees) ends += static_cast<double>(std::max<std::int64_t>(d, 0));
+  return static_cast<int>(
+      std::clamp(std::ceil(ends / pairs_per_edge), 1.0, static_cast<double>(noise::max_step)));
+}
 
 /// Graphs from their degrees, by edges that come back. In step t a node that has D edges less than
 /// it is to have is active with probability 1 - (1 - gamma_t)^D, each by itself; then every pair of
 /// active nodes gets an edge with the probability that the network says. Time and memory grow with
-/// the edges and with the pairs of active nodes, never with all pairs.
+/// the edges and with the pairs of active nodes, never with all pairs: see steps_for().
+///
+/// A node's D changes only in steps in which it is active, so its next active step is drawn when it
+/// was active last (active_steps); the law is that of one draw a step, and quiet nodes cost
+/// nothing.
 ///
 ///     graph::edge_report const made = graph::degree_guided{}.sample(
 ///         graph::edge_removal::cosine(128), network, degrees, noise::counted{7});
@@ -67,8 +112,10 @@ struct edge_report {
 /// give the same graph in that order.
 ///
 /// Source    Chen et al. 2023 (EDGE), arXiv:2305.04111.
-/// Errors    degrees that no simple graph has, unless `any_degrees`; names of another number, below
-///           0 or twice; a logit that is NaN, reported with its step and pair: throws diffx::error.
+/// Errors    degrees that no simple graph has, unless `any_degrees`; more than 2^20 - 2 steps;
+/// names
+///           of another number, below 0 or twice; a logit that is NaN, reported with its step and
+///           pair: throws diffx::error.
 struct degree_guided {
   static constexpr std::string_view name = "domain::graph::degree_guided";
   static constexpr std::string_view source = "arXiv:2305.04111";
@@ -92,23 +139,39 @@ struct degree_guided {
     auto const name_of = [&](std::int64_t i) {
       return names.empty() ? i : std::int64_t{names[static_cast<std::size_t>(i)]};
     };
-    edge_report out{sparse_graph(n)};
-    std::vector<std::uint8_t> is_active(degrees.size());
+    detail::require(process.steps() <= noise::max_step, where, "process.steps()", process.steps(),
+                    "at most 2^20 - 2");
+    edge_report out{sparse_graph::with_room(room_for(degrees))};
+    std::vector<double> gammas;
+    for (int t = 0; t < process.steps(); ++t) {
+      gammas.push_back(last == last_gamma::exact ? process.gamma(t) : process.published_gamma(t));
+    }
+    active_steps const steps(gammas);
+    // Of every step a chain of the nodes that are active in it.
+    constexpr std::int32_t none = -1;
+    std::vector<std::int32_t> head(gammas.size(), none), chained(degrees.size(), none);
+    auto const wait = [&](std::int64_t i, int t) {
+      auto const missing = degrees[static_cast<std::size_t>(i)] - out.graph.degree(i);
+      if (missing <= 0) return;
+      int const next = steps.next(t, missing, uniform(noise, t, 0, sample_index, name_of(i)));
+      if (next < 0) return;
+      auto& first = head[static_cast<std::size_t>(next)];
+      chained[static_cast<std::size_t>(i)] = std::exchange(first, static_cast<std::int32_t>(i));
+    };
+    for (std::int64_t i = 0; i < n; ++i) wait(i, process.steps());
+    std::vector<std::uint8_t> is_active(degrees.size(), 0);
     std::vector<std::int32_t> active;
     std::vector<edge> pairs, added, removed;
     std::vector<float> logits;
     for (int t = process.steps() - 1; t >= 0; --t) {
-      double const gamma =
-          last == last_gamma::exact ? process.gamma(t) : process.published_gamma(t);
       active.clear();
-      for (std::int64_t i = 0; i < n; ++i) {
-        auto const missing = degrees[static_cast<std::size_t>(i)] - out.graph.degree(i);
-        bool const is =
-            uniform(noise, t, 0, sample_index, name_of(i)) < active_probability(gamma, missing);
-        is_active[static_cast<std::size_t>(i)] = is ? 1 : 0;
-        if (is) active.push_back(static_cast<std::int32_t>(i));
+      for (auto i = head[static_cast<std::size_t>(t)]; i != none;
+           i = chained[static_cast<std::size_t>(i)]) {
+        active.push_back(i);
+        is_active[static_cast<std::size_t>(i)] = 1;
       }
-      edge_query const query{out.graph, degrees, is_active, t, process.alpha_bar(t)};
+      std::sort(active.begin(), active.end());
+      edge_query const query{out.graph, degrees, is_active, active, t, process.alpha_bar(t)};
       added.clear();
       removed.clear();
       pairs.clear();
@@ -149,11 +212,17 @@ struct degree_guided {
       ask();
       if (out.pairs_scored == before) ++out.quiet_steps;
       if (!added.empty() || !removed.empty()) out.graph.change(removed, added);
+      for (auto const i : active) {
+        is_active[static_cast<std::size_t>(i)] = 0;
+        wait(i, t);
+      }
     }
     for (std::int64_t i = 0; i < n; ++i) {
       auto const over = out.graph.degree(i) - degrees[static_cast<std::size_t>(i)];
       out.nodes_short += over < 0 ? 1 : 0;
       out.nodes_over += over > 0 ? 1 : 0;
+      out.ends_short += std::max<std::int64_t>(-over, 0);
+      out.ends_over += std::max<std::int64_t>(over, 0);
     }
     return out;
   }
@@ -161,7 +230,14 @@ struct degree_guided {
  private:
   static constexpr std::string_view where = "diffx::domain::graph::degree_guided";
 
-  /// Number `index` of the nodes (what = 0) or pairs (what = 1) of step t.
+  static std::vector<std::int64_t> room_for(std::span<std::int64_t const> degrees) {
+    std::vector<std::int64_t> room;
+    for (auto const d : degrees) room.push_back(std::max<std::int64_t>(d, 0));
+    return room;
+  }
+
+  /// Number `index` of the nodes (what = 0) whose next step is drawn after step t, or of the pairs
+  /// (what = 1) of step t.
   static double uniform(noise::counted const& noise, int t, int what, std::int64_t sample,
                         std::int64_t index) noexcept {
     // A place has 32 digits; the rest of a pair's goes into the number of the draw.
