@@ -43,6 +43,12 @@ enum class last_gamma {
   published  // below 1: some never do
 };
 
+/// What happens to edges that a step draws for a node that misses fewer.
+enum class surplus {
+  kept,    // as published: nodes end with more edges than they were to have
+  refused  // a step's edges come one after another, in random order, while both ends miss one
+};
+
 /// What a run did.
 struct edge_report {
   sparse_graph graph;
@@ -56,9 +62,8 @@ struct edge_report {
 };
 
 /// The pairs that a run has to score, as many as nodes are active together in removal itself: a
-/// node of d edges loses one in step t with probability 1 - (1 - delta_t)^d, delta_t =
-/// alpha_bar_(t-1)
-/// - alpha_bar_t. A run whose network leaves nodes short of edges scores more.
+/// node of d edges loses some in step t with probability 1 - (1 - delta_t)^d, where delta_t is
+/// alpha_bar_(t-1) - alpha_bar_t. A run whose network leaves nodes short of edges scores more.
 inline double expected_pairs(edge_removal const& process, std::span<std::int64_t const> degrees) {
   std::vector<std::int64_t> sorted(degrees.begin(), degrees.end());
   std::sort(sorted.begin(), sorted.end());
@@ -97,8 +102,7 @@ inline int steps_for(std::span<std::int64_t const> degrees, double pairs_per_edg
 /// the edges and with the pairs of active nodes, never with all pairs: see steps_for().
 ///
 /// A node's D changes only in steps in which it is active, so its next active step is drawn when it
-/// was active last (active_steps); the law is that of one draw a step, and quiet nodes cost
-/// nothing.
+/// was active last (active_steps): the law of one draw a step, and quiet nodes cost nothing.
 ///
 ///     graph::edge_report const made = graph::degree_guided{}.sample(
 ///         graph::edge_removal::cosine(128), network, degrees, noise::counted{7});
@@ -106,22 +110,22 @@ inline int steps_for(std::span<std::int64_t const> degrees, double pairs_per_edg
 /// network(edge_query const&, std::span<graph::edge const> pairs, std::span<float> logits) writes
 /// log(p / (1 - p)) of every pair having an edge after the step. Active nodes are drawn by
 /// themselves although an edge makes two of them active, so a node may end with other degrees:
-/// `edge_report` counts them.
+/// `edge_report` counts them, and with surplus::refused, which is not of the paper, none has more.
 ///
 /// Noise is addressed by the names of nodes and of pairs: nodes in another order, with their names,
 /// give the same graph in that order.
 ///
 /// Source    Chen et al. 2023 (EDGE), arXiv:2305.04111.
 /// Errors    degrees that no simple graph has, unless `any_degrees`; more than 2^20 - 2 steps;
-/// names
-///           of another number, below 0 or twice; a logit that is NaN, reported with its step and
-///           pair: throws diffx::error.
+///           names of another number, below 0 or twice; a logit that is NaN, reported with its step
+///           and pair: throws diffx::error.
 struct degree_guided {
   static constexpr std::string_view name = "domain::graph::degree_guided";
   static constexpr std::string_view source = "arXiv:2305.04111";
 
   active_edges edges = active_edges::kept;
   last_gamma last = last_gamma::exact;
+  surplus over = surplus::kept;
   bool any_degrees = false;
   std::int64_t most_pairs = std::int64_t{1} << 20;  // of one call
 
@@ -142,37 +146,27 @@ struct degree_guided {
     detail::require(process.steps() <= noise::max_step, where, "process.steps()", process.steps(),
                     "at most 2^20 - 2");
     edge_report out{sparse_graph::with_room(room_for(degrees))};
-    std::vector<double> gammas;
-    for (int t = 0; t < process.steps(); ++t) {
-      gammas.push_back(last == last_gamma::exact ? process.gamma(t) : process.published_gamma(t));
-    }
-    active_steps const steps(gammas);
-    // Of every step a chain of the nodes that are active in it.
-    constexpr std::int32_t none = -1;
-    std::vector<std::int32_t> head(gammas.size(), none), chained(degrees.size(), none);
+    queue waiting(gammas(process), n);
+    auto const missing = [&](std::int64_t i) {
+      return degrees[static_cast<std::size_t>(i)] - out.graph.degree(i);
+    };
     auto const wait = [&](std::int64_t i, int t) {
-      auto const missing = degrees[static_cast<std::size_t>(i)] - out.graph.degree(i);
-      if (missing <= 0) return;
-      int const next = steps.next(t, missing, uniform(noise, t, 0, sample_index, name_of(i)));
-      if (next < 0) return;
-      auto& first = head[static_cast<std::size_t>(next)];
-      chained[static_cast<std::size_t>(i)] = std::exchange(first, static_cast<std::int32_t>(i));
+      auto const lacks = missing(i);
+      if (lacks > 0) waiting.put(i, t, lacks, uniform(noise, t, 0, sample_index, name_of(i)));
     };
     for (std::int64_t i = 0; i < n; ++i) wait(i, process.steps());
     std::vector<std::uint8_t> is_active(degrees.size(), 0);
     std::vector<std::int32_t> active;
     std::vector<edge> pairs, added, removed;
     std::vector<float> logits;
+    std::vector<new_edge> drawn;
+    std::vector<std::int64_t> open(over == surplus::refused ? degrees.size() : 0);
     for (int t = process.steps() - 1; t >= 0; --t) {
-      active.clear();
-      for (auto i = head[static_cast<std::size_t>(t)]; i != none;
-           i = chained[static_cast<std::size_t>(i)]) {
-        active.push_back(i);
-        is_active[static_cast<std::size_t>(i)] = 1;
-      }
-      std::sort(active.begin(), active.end());
+      waiting.take(t, active);
+      for (auto const i : active) is_active[static_cast<std::size_t>(i)] = 1;
       edge_query const query{out.graph, degrees, is_active, active, t, process.alpha_bar(t)};
       added.clear();
+      drawn.clear();
       removed.clear();
       pairs.clear();
       std::int64_t const before = out.pairs_scored;
@@ -190,9 +184,10 @@ struct degree_guided {
           }
           double const p = 1.0 / (1.0 + std::exp(-static_cast<double>(logits[k])));
           std::int64_t const pair = pair_index(name_of(e.low), name_of(e.high));
-          bool const is = uniform(noise, t, 1, sample_index, pair) < p;
+          double const u = uniform(noise, t, 1, sample_index, pair);
+          bool const is = u < p;
           bool const was = edges == active_edges::redrawn && out.graph.joined(e.low, e.high);
-          if (is && !was) added.push_back(e);
+          if (is && !was) drawn.push_back({u / p, e});
           if (!is && was) removed.push_back(e);
         }
         pairs.clear();
@@ -211,6 +206,11 @@ struct degree_guided {
       }
       ask();
       if (out.pairs_scored == before) ++out.quiet_steps;
+      if (over == surplus::refused) {
+        for (auto const i : active) open[static_cast<std::size_t>(i)] = missing(i);
+        refuse_surplus(removed, drawn, open);
+      }
+      for (new_edge const& e : drawn) added.push_back(e.pair);
       if (!added.empty() || !removed.empty()) out.graph.change(removed, added);
       for (auto const i : active) {
         is_active[static_cast<std::size_t>(i)] = 0;
@@ -218,17 +218,79 @@ struct degree_guided {
       }
     }
     for (std::int64_t i = 0; i < n; ++i) {
-      auto const over = out.graph.degree(i) - degrees[static_cast<std::size_t>(i)];
-      out.nodes_short += over < 0 ? 1 : 0;
-      out.nodes_over += over > 0 ? 1 : 0;
-      out.ends_short += std::max<std::int64_t>(-over, 0);
-      out.ends_over += std::max<std::int64_t>(over, 0);
+      auto const more = out.graph.degree(i) - degrees[static_cast<std::size_t>(i)];
+      out.nodes_short += more < 0 ? 1 : 0;
+      out.nodes_over += more > 0 ? 1 : 0;
+      out.ends_short += std::max<std::int64_t>(-more, 0);
+      out.ends_over += std::max<std::int64_t>(more, 0);
     }
     return out;
   }
 
  private:
   static constexpr std::string_view where = "diffx::domain::graph::degree_guided";
+
+  struct new_edge {
+    double place;  // in the order of its step's new edges: uniform in (0, 1)
+    edge pair;
+  };
+
+  /// Of every step a chain of the nodes that are active in it.
+  class queue {
+   public:
+    queue(std::vector<double> const& gamma, std::int64_t nodes)
+        : steps_(gamma), first_(gamma.size(), none), next_(static_cast<std::size_t>(nodes), none) {}
+
+    void put(std::int64_t i, int t, std::int64_t missing, double uniform) {
+      int const at = steps_.next(t, missing, uniform);
+      if (at < 0) return;
+      next_[static_cast<std::size_t>(i)] =
+          std::exchange(first_[static_cast<std::size_t>(at)], static_cast<std::int32_t>(i));
+    }
+    void take(int t, std::vector<std::int32_t>& active) const {
+      active.clear();
+      for (auto i = first_[static_cast<std::size_t>(t)]; i != none;
+           i = next_[static_cast<std::size_t>(i)]) {
+        active.push_back(i);
+      }
+      std::sort(active.begin(), active.end());
+    }
+
+   private:
+    static constexpr std::int32_t none = -1;
+
+    active_steps steps_;
+    std::vector<std::int32_t> first_, next_;
+  };
+
+  std::vector<double> gammas(edge_removal const& process) const {
+    std::vector<double> out;
+    for (int t = 0; t < process.steps(); ++t) {
+      out.push_back(last == last_gamma::exact ? process.gamma(t) : process.published_gamma(t));
+    }
+    return out;
+  }
+
+  /// Keeps what there is room for; `open` has the edges that active nodes miss before the step.
+  static void refuse_surplus(std::span<edge const> removed, std::vector<new_edge>& drawn,
+                             std::span<std::int64_t> open) {
+    for (edge const e : removed) {
+      ++open[static_cast<std::size_t>(e.low)];
+      ++open[static_cast<std::size_t>(e.high)];
+    }
+    std::sort(drawn.begin(), drawn.end(),
+              [](new_edge const& a, new_edge const& b) { return a.place < b.place; });
+    std::size_t kept = 0;
+    for (new_edge const e : drawn) {
+      auto& low = open[static_cast<std::size_t>(e.pair.low)];
+      auto& high = open[static_cast<std::size_t>(e.pair.high)];
+      if (low <= 0 || high <= 0) continue;
+      --low;
+      --high;
+      drawn[kept++] = e;
+    }
+    drawn.resize(kept);
+  }
 
   static std::vector<std::int64_t> room_for(std::span<std::int64_t const> degrees) {
     std::vector<std::int64_t> room;
