@@ -144,6 +144,8 @@ TEST_CASE("sparse graph statistics: graphs that are known") {
   // Distances from the first node met alone, the star's centre.
   CHECK(analysis::summary_of(sparse_graph(5, {{0, 1}, {0, 2}, {0, 3}, {0, 4}}), 1).path_length ==
         doctest::Approx(1.0));
+  CHECK(analysis::largest_part(sparse_graph(4, {{0, 2}, {1, 3}})) ==
+        std::vector<std::int32_t>{0, 2});
   auto const nothing = analysis::summary_of(sparse_graph(3));
   CHECK(nothing.edges == 0);
   CHECK(nothing.clustering == 0.0);
