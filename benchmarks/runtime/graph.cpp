@@ -1,7 +1,8 @@
 // Graphs. Dense: a step of DiGress on unordered pairs of nodes; the limit is a copy, on the same
 // threads in the same process, of the bytes that it has to read and write. Sparse: whole runs of
-// degree_guided with a network that costs next to nothing, average degree 10; what is counted are
-// the pairs that a network would be asked about, beside those of a dense sampler.
+// degree_guided with a network that costs next to nothing; what is counted are the pairs that a
+// network would be asked about, beside those of a dense sampler, and the most bytes that the run
+// held at a time, its process and report among them.
 
 #include <diffx/domain/graph/degree_guided.hpp>
 #include <diffx/domain/graph/edge_removal.hpp>
@@ -15,7 +16,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <malloc.h>
+#include <new>
 #include <numeric>
 #include <span>
 #include <tuple>
@@ -23,6 +27,29 @@
 
 using namespace diffx;
 namespace graph = domain::graph;
+
+namespace {
+
+std::int64_t bytes_held = 0, bytes_most = 0;  // of the sparse runs, which are one thread's
+
+}  // namespace
+
+// Counts the bytes of this thread's vectors; aligned memory is not among them.
+void* operator new(std::size_t n) {
+  void* const p = std::malloc(n == 0 ? 1 : n);
+  if (p == nullptr) throw std::bad_alloc();
+  std::int64_t const held = __atomic_add_fetch(
+      &bytes_held, static_cast<std::int64_t>(malloc_usable_size(p)), __ATOMIC_RELAXED);
+  if (held > bytes_most) bytes_most = held;
+  return p;
+}
+void operator delete(void* p) noexcept {
+  if (p == nullptr) return;
+  __atomic_sub_fetch(&bytes_held, static_cast<std::int64_t>(malloc_usable_size(p)),
+                     __ATOMIC_RELAXED);
+  std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
 
 namespace {
 
@@ -68,36 +95,48 @@ void dense_step(benchmark::State& state) {
   state.counters["ns_per_pair"] = 1e9 * mean / (drawn + nodes);
 }
 
-/// A whole run over nodes with between 1 and 19 edges, in so many steps.
+/// A whole run over nodes of such an average degree, in so many steps; 0: as many as steps_for
+/// says.
 void sparse_run(benchmark::State& state) {
-  std::int64_t const n = state.range(0);
-  int const steps = static_cast<int>(state.range(1));
+  std::int64_t const n = state.range(0), average = state.range(1);
   std::vector<std::int64_t> degrees;
-  for (std::int64_t i = 0; i < n; ++i) degrees.push_back(1 + i % 19);
-  if (std::accumulate(degrees.begin(), degrees.end(), std::int64_t{0}) % 2 != 0) ++degrees[0];
-  auto const process = graph::edge_removal::even(steps);
-  double const ends =
-      static_cast<double>(std::accumulate(degrees.begin(), degrees.end(), std::int64_t{0}));
+  for (std::int64_t i = 0; i < n; ++i) degrees.push_back(1 + i % (2 * average - 1));
+  auto const ends_of = [&] {
+    return std::accumulate(degrees.begin(), degrees.end(), std::int64_t{0});
+  };
+  if (ends_of() % 2 != 0) ++degrees[0];
+  double const ends = static_cast<double>(ends_of());
+  int const steps =
+      state.range(2) > 0 ? static_cast<int>(state.range(2)) : graph::steps_for(degrees);
   // An active node has one edge to give, as a rule, and any other active node may be at its end.
-  auto const network = [&](graph::edge_query const& q, std::span<graph::edge const> pairs,
-                           std::span<float> logits) {
-    double active = 0.0;
-    for (auto const is : q.is_active) active += is;
-    auto const logit = static_cast<float>(-std::log(std::max(active - 2.0, 1e-3)));
-    std::fill_n(logits.begin(), pairs.size(), logit);
+  auto const network = [](graph::edge_query const& q, std::span<graph::edge const> pairs,
+                          std::span<float> logits) {
+    double const others = static_cast<double>(q.active.size()) - 2.0;
+    std::fill_n(logits.begin(), pairs.size(),
+                static_cast<float>(-std::log(std::max(others, 1e-3))));
   };
   std::uint64_t seed = 0;
+  std::int64_t most = 0;
   graph::edge_report made{graph::sparse_graph(1)};
   for (auto _ : state) {
+    made = {graph::sparse_graph(1)};
+    std::int64_t const before = bytes_most = bytes_held;
+    auto const process = graph::edge_removal::even(steps);
     made = graph::degree_guided{}.sample(process, network, degrees, noise::counted{++seed});
+    most = std::max(most, bytes_most - before);
   }
-  double const edges = static_cast<double>(made.graph.edges().size());
   double const dense = static_cast<double>(graph::pair_count(n)) * steps;
-  state.counters["edges"] = edges;
+  state.counters["steps"] = steps;
+  state.counters["edges"] = static_cast<double>(made.graph.edge_count());
   state.counters["edges_wanted"] = 0.5 * ends;
+  state.counters["nodes_short"] = static_cast<double>(made.nodes_short);
+  state.counters["nodes_over"] = static_cast<double>(made.nodes_over);
+  state.counters["ends_over"] = static_cast<double>(made.ends_over);
   state.counters["pairs_scored"] = static_cast<double>(made.pairs_scored);
+  state.counters["pairs_per_edge"] = 2.0 * static_cast<double>(made.pairs_scored) / ends;
   state.counters["share_of_dense"] = static_cast<double>(made.pairs_scored) / dense;
   state.counters["calls"] = static_cast<double>(made.evaluations);
+  state.counters["bytes_most"] = static_cast<double>(most);
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
@@ -113,10 +152,15 @@ void shapes(benchmark::internal::Benchmark* b) {
 BENCHMARK(dense_step)->Name("graph/step")->Apply(shapes)->UseManualTime();
 BENCHMARK(sparse_run)
     ->Name("graph/sparse")
-    ->Args({1000, 128})
-    ->Args({10000, 128})
-    ->Args({10000, 1024})
-    ->Args({100000, 1024})
+    ->Args({1'000, 10, 128})
+    ->Args({10'000, 10, 128})
+    ->Args({10'000, 10, 1024})
+    ->Args({100'000, 10, 1024})
+    ->Args({1'000, 10, 0})
+    ->Args({10'000, 10, 0})
+    ->Args({100'000, 10, 0})
+    ->Args({100'000, 20, 0})
+    ->Args({1'000'000, 10, 0})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 

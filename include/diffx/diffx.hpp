@@ -18,6 +18,7 @@
 #include <diffx/analysis/reconstruction.hpp>
 #include <diffx/analysis/relational_quality.hpp>
 #include <diffx/analysis/running_moments.hpp>
+#include <diffx/analysis/sparse_graph_statistics.hpp>
 #include <diffx/analysis/sphere_radial.hpp>
 #include <diffx/analysis/table_quality.hpp>
 #include <diffx/analysis/time_posterior.hpp>

@@ -2,8 +2,6 @@
 
 #include <diffx/analysis/graph_statistics.hpp>
 #include <diffx/denoiser/predicts.hpp>
-#include <diffx/domain/graph/degree_guided.hpp>
-#include <diffx/domain/graph/edge_removal.hpp>
 #include <diffx/domain/graph/features.hpp>
 #include <diffx/domain/graph/graph_batch.hpp>
 #include <diffx/exec/threads.hpp>
@@ -20,10 +18,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <doctest/doctest.h>
-#include <iostream>
-#include <span>
 #include <tuple>
-#include <utility>
 #include <vector>
 
 using namespace diffx;
@@ -37,17 +32,6 @@ struct some_net {
     for (std::int64_t i = 0; i < nodes.size(); ++i) nodes.data[i] = static_cast<float>(i % 3);
     for (std::int64_t i = 0; i < pairs.size(); ++i)
       pairs.data[i] = static_cast<float>(i % 2) - 1.0f;
-  }
-};
-
-/// Joins nodes that are to have many edges.
-struct some_scorer {
-  void run(domain::graph::sparse_graph const&, std::span<std::int64_t const> target,
-           std::span<std::uint8_t const>, double, std::span<domain::graph::edge const> asked,
-           std::span<float> logits) const {
-    for (std::size_t k = 0; k < asked.size(); ++k) {
-      logits[k] = 0.2f * static_cast<float>(target[static_cast<std::size_t>(asked[k].low)]) - 1.0f;
-    }
   }
 };
 
@@ -100,19 +84,4 @@ TEST_CASE("the page of graphs") {
   std::printf("degree %.4f, clustering %.4f, orbit %.4f, spectrum %.4f\n", far.degree,
               far.clustering, far.orbit, far.spectrum);
   CHECK(far.degree > 0.0);
-}
-
-TEST_CASE("the page of graphs: large ones") {
-  namespace graph = domain::graph;
-  some_scorer const scorer;
-  graph::sparse_graph const network_of_roads(6, {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {1, 4}});
-  std::vector<std::int64_t> const degrees = network_of_roads.degrees();
-  auto const made = graph::degree_guided{}.sample(
-      graph::edge_removal::cosine(128),
-      [&](graph::edge_query const& q, std::span<graph::edge const> asked, std::span<float> logits) {
-        scorer.run(q.graph, q.target, q.is_active, q.alpha_bar, asked, logits);
-      },
-      degrees, noise::counted{7});
-  std::cout << made.pairs_scored << " pairs scored, " << made.nodes_short << " nodes fall short\n";
-  CHECK(!made.graph.edges().empty());
 }

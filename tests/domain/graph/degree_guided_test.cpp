@@ -60,6 +60,37 @@ int code_of(sparse_graph const& g) {
   return code;
 }
 
+std::array<std::int64_t, 3> degrees_of(int code) {
+  std::array<std::int64_t, 3> degree{};
+  for (int pair = 0; pair < 3; ++pair) {
+    if (!(code >> pair & 1)) continue;
+    auto const ends = pair_at(pair);
+    ++degree[static_cast<std::size_t>(ends.low)];
+    ++degree[static_cast<std::size_t>(ends.high)];
+  }
+  return degree;
+}
+
+/// Where a step that drew `drawn` leads to from `code`: to every order of the new edges its share.
+template <class F>
+void after_step(degree_guided const& s, int code, int drawn,
+                std::array<std::int64_t, 3> const& target, F&& f) {
+  if (s.over == surplus::kept) return f(drawn, 1.0);
+  std::array<int, 3> order{0, 1, 2};
+  do {
+    int now = code & drawn;  // what is left of the old edges
+    for (int const pair : order) {
+      if (!(drawn >> pair & 1) || (code >> pair & 1)) continue;
+      auto const degree = degrees_of(now);
+      auto const ends = pair_at(pair);
+      auto const low = static_cast<std::size_t>(ends.low),
+                 high = static_cast<std::size_t>(ends.high);
+      if (degree[low] < target[low] && degree[high] < target[high]) now |= 1 << pair;
+    }
+    f(now, 1.0 / 6.0);
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
 /// The law of degree_guided on three nodes, by enumeration of active sets and of their edges.
 std::vector<double> exact_law(degree_guided const& s, edge_removal const& p,
                               std::array<std::int64_t, 3> const& target) {
@@ -73,13 +104,7 @@ std::vector<double> exact_law(degree_guided const& s, edge_removal const& p,
     double const gamma = (1.0 - p.alpha(t)) * before / gone;
     std::vector<double> next(8, 0.0);
     for (int code = 0; code < 8; ++code) {
-      std::array<std::int64_t, 3> degree{};
-      for (int pair = 0; pair < 3; ++pair) {
-        if (!(code >> pair & 1)) continue;
-        auto const ends = pair_at(pair);
-        ++degree[static_cast<std::size_t>(ends.low)];
-        ++degree[static_cast<std::size_t>(ends.high)];
-      }
+      auto const degree = degrees_of(code);
       for (int active = 0; active < 8; ++active) {
         double chance = law[static_cast<std::size_t>(code)];
         for (std::size_t i = 0; i < 3; ++i) {
@@ -87,18 +112,20 @@ std::vector<double> exact_law(degree_guided const& s, edge_removal const& p,
           double const p_active = 1.0 - std::pow(1.0 - gamma, static_cast<double>(missing));
           chance *= active >> i & 1 ? p_active : 1.0 - p_active;
         }
-        for (int to = 0; to < 8; ++to) {
+        for (int drawn = 0; drawn < 8; ++drawn) {
           double q = chance;
           for (int pair = 0; pair < 3; ++pair) {
             auto const ends = pair_at(pair);
-            bool const was = code >> pair & 1, is = to >> pair & 1;
+            bool const was = code >> pair & 1, is = drawn >> pair & 1;
             bool const asked = (active >> ends.low & 1) && (active >> ends.high & 1) &&
                                !(was && s.edges == active_edges::kept);
             double const l = static_cast<double>(static_cast<float>(wild_logit(t, code, pair)));
             double const share = 1.0 / (1.0 + std::exp(-l));
             q *= asked ? (is ? share : 1.0 - share) : (was == is ? 1.0 : 0.0);
           }
-          next[static_cast<std::size_t>(to)] += q;
+          after_step(s, code, drawn, target, [&](int to, double share) {
+            next[static_cast<std::size_t>(to)] += q * share;
+          });
         }
       }
     }
@@ -190,6 +217,11 @@ TEST_CASE("degree_guided: a network that knows the data gives it back, and edges
       CHECK(q.graph.edges().size() >= edges);
       edges = q.graph.edges().size();
       for (edge const& e : q.graph.edges()) REQUIRE(data.joined(e.low, e.high));
+      std::vector<std::int32_t> active;
+      for (std::int32_t i = 0; i < 60; ++i) {
+        if (q.is_active[static_cast<std::size_t>(i)] == 1) active.push_back(i);
+      }
+      REQUIRE(std::equal(active.begin(), active.end(), q.active.begin(), q.active.end()));
       for (edge const& e : pairs) {
         REQUIRE(e.low < e.high);
         REQUIRE(q.is_active[static_cast<std::size_t>(e.low)] == 1);
@@ -232,17 +264,21 @@ TEST_CASE("degree_guided: the law on three nodes, by enumeration") {
   for (auto const& target :
        {std::array<std::int64_t, 3>{2, 2, 2}, std::array<std::int64_t, 3>{1, 2, 1}}) {
     for (auto const edges : {active_edges::kept, active_edges::redrawn}) {
-      for (auto const last : {last_gamma::exact, last_gamma::published}) {
-        degree_guided const s{.edges = edges, .last = last};
+      for (auto const& [last, over] : {std::pair{last_gamma::exact, surplus::kept},
+                                       {last_gamma::published, surplus::kept},
+                                       {last_gamma::exact, surplus::refused}}) {
+        degree_guided const s{.edges = edges, .last = last, .over = over};
         std::vector<std::int64_t> counts(8, 0);
         for (std::int64_t r = 0; r < runs; ++r) {
           auto const made = s.sample(p, wild, target, noise::counted{5}, r);
           ++counts[static_cast<std::size_t>(code_of(made.graph))];
+          if (over == surplus::refused) REQUIRE(made.nodes_over == 0);
         }
         auto const law = exact_law(s, p, target);
         CHECK(test::passes("degree guided " + std::to_string(target[0]) +
                                (edges == active_edges::kept ? "" : " redrawn") +
-                               (last == last_gamma::exact ? "" : " published"),
+                               (last == last_gamma::exact ? "" : " published") +
+                               (over == surplus::kept ? "" : " refused"),
                            test::test_cells(counts, law).p));
       }
     }
@@ -278,6 +314,24 @@ TEST_CASE("degree_guided: nodes in another order, with their names, give the sam
   CHECK(made.nodes_short + made.nodes_over > 0);  // it does not know the degrees that are missing
   CHECK(other.nodes_short == made.nodes_short);
   CHECK(other.nodes_over == made.nodes_over);
+  CHECK(made.ends_over >= made.nodes_over);
+  CHECK(other.ends_over == made.ends_over);
+  auto const wanted = std::accumulate(degrees.begin(), degrees.end(), std::int64_t{0});
+  CHECK(2 * made.graph.edge_count() == wanted - made.ends_short + made.ends_over);
+
+  // Whom a step's edges are refused does not depend on the order either.
+  degree_guided const strict{.over = surplus::refused};
+  auto const exact = strict.sample(p, network, degrees, noise::counted{3});
+  auto const there_too = strict.sample(p, network, there, noise::counted{3}, 0, order);
+  renamed.clear();
+  for (edge const& e : there_too.graph.edges()) {
+    renamed.push_back(
+        {order[static_cast<std::size_t>(e.low)], order[static_cast<std::size_t>(e.high)]});
+  }
+  CHECK(sparse_graph(40, renamed) == exact.graph);
+  CHECK(exact.nodes_over == 0);
+  CHECK(2 * exact.graph.edge_count() == wanted - exact.ends_short);
+  CHECK_FALSE(exact.graph == made.graph);
 
   // Calls of fewer pairs are the same draws.
   auto const pieces = degree_guided{.most_pairs = 7}.sample(p, network, degrees, noise::counted{3});
@@ -287,6 +341,90 @@ TEST_CASE("degree_guided: nodes in another order, with their names, give the sam
   // Another graph of the batch is another graph.
   CHECK_FALSE(degree_guided{}.sample(p, network, degrees, noise::counted{3}, 1).graph ==
               made.graph);
+}
+
+TEST_CASE("active steps: as often as one draw a step") {
+  // Over evenly spread numbers every step comes as often as the product of all that were quiet.
+  constexpr int cells = 20'000;
+  auto const check = [](std::vector<double> const& gamma) {
+    active_steps const steps(gamma);
+    auto const count = static_cast<int>(gamma.size());
+    for (int from = 0; from <= count; ++from) {
+      for (std::int64_t const missing : {1, 2, 5}) {
+        std::vector<int> seen(gamma.size() + 1, 0);  // the last for never
+        for (int c = 0; c < cells; ++c) {
+          int const t = steps.next(from, missing, (c + 0.5) / cells);
+          REQUIRE(t < from);
+          ++seen[t < 0 ? gamma.size() : static_cast<std::size_t>(t)];
+        }
+        double quiet = 1.0;
+        for (int t = from - 1; t >= 0; --t) {
+          double const p = active_probability(gamma[static_cast<std::size_t>(t)], missing);
+          CHECK(std::fabs(seen[static_cast<std::size_t>(t)] - cells * quiet * p) <= 1.5);
+          quiet *= 1.0 - p;
+        }
+        CHECK(std::fabs(seen[gamma.size()] - cells * quiet) <= 1.5);
+        CHECK(steps.next(from, 0, 0.5) == -1);
+        CHECK(steps.next(from, -1, 0.5) == -1);
+      }
+    }
+  };
+  check({1.0, 0.4, 0.0, 0.3, 0.7});
+  check({0.6, 0.4, 0.2});        // as published: never, for some
+  check({1.0, 0.0, 1.0, 0.3});   // alpha was 1 in the first steps
+  check({0.0, 0.0, 1.0, 0.25});  // the same, as published
+  check({0.0});
+  check({1.0});
+  auto const p = edge_removal::cosine(7);
+  std::vector<double> gamma, published;
+  double product = 1.0;
+  for (int t = 0; t < 7; ++t) {
+    gamma.push_back(p.gamma(t));
+    published.push_back(p.published_gamma(t));
+    if (t >= 3) product *= 1.0 - p.gamma(t);
+  }
+  check(gamma);
+  check(published);
+  CHECK(product == doctest::Approx((1.0 - p.alpha_bar(2)) / (1.0 - p.alpha_bar(6))).epsilon(1e-12));
+}
+
+TEST_CASE("degree_guided: pairs are linear in the edges where the steps are") {
+  std::vector<std::int64_t> const few{1, 1};
+  // One step: both lose their edge with probability 1/2, each by itself.
+  CHECK(expected_pairs(edge_removal::even(1), few) == doctest::Approx(0.25));
+  // A node of two loses some with 3/4.
+  CHECK(expected_pairs(edge_removal::even(1), std::vector<std::int64_t>{1, 2, 1}) ==
+        doctest::Approx(0.25 + 2 * 0.5 * 0.75));
+  CHECK(expected_pairs(edge_removal({0.9, 0.5}), few) == doctest::Approx(0.1 * 0.1 + 0.45 * 0.45));
+  CHECK(steps_for(few) == 1);
+  CHECK(steps_for(std::vector<std::int64_t>{}) == 1);
+  CHECK(steps_for(std::vector<std::int64_t>(1000, 10)) == 625);
+  CHECK(steps_for(std::vector<std::int64_t>(1000, 10), 3.0) == 3334);
+  CHECK(steps_for(std::vector<std::int64_t>(1000, 1'000'000)) == noise::max_step);
+  CHECK(test::says(test::message_of([&] { steps_for(few, 0.0); }),
+                   "diffx::domain::graph::steps_for", "pairs_per_edge", "0", "above 0"));
+  for (std::int64_t const n : {500, 4000}) {
+    auto const data = random_graph(n, 8.0, 4);
+    auto const degrees = data.degrees();
+    auto const p = edge_removal::even(steps_for(degrees));
+    double const edges = static_cast<double>(data.edge_count());
+    double const expected = expected_pairs(p, degrees);
+    CHECK(expected == doctest::Approx(16.0 * edges).epsilon(0.1));
+    // An active node has one edge to get, as a rule, from any other.
+    auto const even_chances = [](edge_query const& q, std::span<edge const> pairs,
+                                 std::span<float> logits) {
+      double const others = static_cast<double>(q.active.size()) - 2.0;
+      std::fill_n(logits.begin(), pairs.size(),
+                  static_cast<float>(-std::log(std::max(others, 1e-3))));
+    };
+    for (auto const over : {surplus::kept, surplus::refused}) {
+      auto const made =
+          degree_guided{.over = over}.sample(p, even_chances, degrees, noise::counted{4});
+      CHECK(static_cast<double>(made.pairs_scored) > 0.9 * expected);
+      CHECK(static_cast<double>(made.pairs_scored) < 1.5 * expected);
+      CHECK(static_cast<double>(made.graph.edge_count()) > 0.98 * edges);
+    }
+  }
 }
 
 TEST_CASE("degree_guided: what is refused") {
@@ -302,6 +440,11 @@ TEST_CASE("degree_guided: what is refused") {
                    "even: every edge has two ends"));
   CHECK(refused({3, 3, 1, 1}).find("no simple graph has these degrees") != std::string::npos);
   CHECK(refused({3, 3, 1, 1}, {.any_degrees = true}).empty());
+  auto const long_run = test::message_of([&] {
+    degree_guided{}.sample(edge_removal(std::vector<double>(noise::max_step + 1, 0.5)), silent,
+                           std::vector<std::int64_t>{1, 1}, noise::counted{1});
+  });
+  CHECK(test::says(long_run, where, "process.steps()", "1048575", "at most 2^20 - 2"));
   CHECK(test::says(refused({1, 1}, {.most_pairs = 0}), where, "most_pairs", "0", "at least 1"));
   CHECK(test::says(refused({1, 1}, {}, {1}), where, "names.size()", "1", "that of the degrees"));
   CHECK(test::says(refused({1, 1}, {}, {0, -1}), where, "a name", "-1", "in [0, 5000000)"));

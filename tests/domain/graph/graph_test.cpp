@@ -315,11 +315,57 @@ TEST_CASE("graphs: sparse graphs") {
   s.change(std::vector<edge>{{0, 1}}, std::vector<edge>{{0, 4}, {1, 2}});
   CHECK(s == sparse_graph(5, {{0, 4}, {1, 2}, {1, 3}, {2, 4}}));
   CHECK(s.degrees() == std::vector<std::int64_t>{1, 2, 2, 1, 2});
+  CHECK(s.edge_count() == 4);
+  CHECK_FALSE(s == sparse_graph(5, {{0, 4}, {1, 2}, {1, 3}, {3, 4}}));
+  CHECK_FALSE(s == sparse_graph(6, {{0, 4}, {1, 2}, {1, 3}, {2, 4}}));
+
+  // Changes of many edges at once, in lists with room for all, for some and for none.
+  for (std::int64_t const room : {0, 2, 100}) {
+    auto g = sparse_graph::with_room(std::vector<std::int64_t>(23, room));
+    REQUIRE(g.edges().empty());
+    std::vector<bool> there(static_cast<std::size_t>(pair_count(23)), false);
+    std::uint64_t state = 7;
+    for (int round = 0; round < 60; ++round) {
+      std::vector<edge> removed, added;
+      for (std::size_t p = there.size(); p-- > 0;) {  // not in order
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        if (state >> 60 > 2) continue;
+        auto const ends = pair_at(static_cast<std::int64_t>(p));
+        edge const e{static_cast<std::int32_t>(ends.low), static_cast<std::int32_t>(ends.high)};
+        (there[p] ? removed : added).push_back(e);
+        there[p] = !there[p];
+      }
+      g.change(removed, added);
+      std::vector<edge> want;
+      for (std::size_t p = 0; p < there.size(); ++p) {
+        auto const ends = pair_at(static_cast<std::int64_t>(p));
+        if (there[p]) {
+          want.push_back(
+              {static_cast<std::int32_t>(ends.low), static_cast<std::int32_t>(ends.high)});
+        }
+        REQUIRE(g.joined(ends.low, ends.high) == there[p]);
+        REQUIRE(g.joined(ends.high, ends.low) == there[p]);
+      }
+      std::sort(want.begin(), want.end());
+      REQUIRE(g.edges() == want);
+      REQUIRE(g.edge_count() == static_cast<std::int64_t>(want.size()));
+      REQUIRE(g == sparse_graph(23, want));
+      for (std::int64_t i = 0; i < 23; ++i) {
+        auto const near = g.neighbours(i);
+        REQUIRE(std::is_sorted(near.begin(), near.end()));
+        REQUIRE(static_cast<std::int64_t>(near.size()) == g.degree(i));
+      }
+    }
+  }
 
   constexpr auto where = "diffx::domain::graph::sparse_graph";
   auto const refused = [](std::int64_t n, std::vector<edge> e) {
     return test::message_of([&] { sparse_graph(n, std::move(e)); });
   };
+  CHECK(test::says(test::message_of([] {
+                     sparse_graph::with_room(std::vector<std::int64_t>{1, -1});
+                   }),
+                   where, "room[1]", "-1", "at least 0"));
   CHECK(test::says(refused(0, {}), where, "nodes", "0", "in [1, 2^31)"));
   CHECK(test::says(refused(3, {{0, 3}}), where, "edges[0]", "3", "a node, below 3"));
   CHECK(test::says(refused(3, {{0, 1}, {-1, 1}}), where, "edges[1]", "-1", "a node"));

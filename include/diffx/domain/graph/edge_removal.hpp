@@ -129,4 +129,41 @@ inline double active_probability(double gamma, std::int64_t missing) noexcept {
   return gamma < 1.0 ? -std::expm1(static_cast<double>(missing) * std::log1p(-gamma)) : 1.0;
 }
 
+/// When a node gets an edge back, drawn at once. A node that has D edges less than in the data is
+/// quiet in all of the steps s .. t - 1 with probability
+///
+///     (1 - gamma_s)^D ... (1 - gamma_(t-1))^D
+///
+/// and D does not change while it is quiet, so its next active step is had from one uniform number
+/// by inversion of this product, which is ((1 - alpha_bar_(s-1)) / (1 - alpha_bar_(t-1)))^D.
+class active_steps {
+ public:
+  /// gamma of every step.
+  explicit active_steps(std::vector<double> const& gamma)
+      : quiet_(gamma.size() + 1, 0.0), certain_(gamma.size() + 1, -1) {
+    for (std::size_t t = gamma.size(); t-- > 0;) {
+      // Sums of logarithms from the last step down; a step in which all are active adds nothing.
+      quiet_[t] = quiet_[t + 1] + (gamma[t] < 1.0 ? std::log1p(-gamma[t]) : 0.0);
+    }
+    for (std::size_t t = 0; t < gamma.size(); ++t) {
+      certain_[t + 1] = gamma[t] < 1.0 ? certain_[t] : static_cast<int>(t);
+    }
+  }
+
+  /// The next step below t, or -1 for none, from a number in (0, 1).
+  int next(int t, std::int64_t missing, double uniform) const noexcept {
+    if (missing <= 0) return -1;
+    auto const at = static_cast<std::size_t>(t);
+    double const low = quiet_[at] + std::log(uniform) / static_cast<double>(missing);
+    // The largest step of [certain + 1, t) whose sum is not above `low`.
+    auto const first = quiet_.begin() + certain_[at] + 1, last = quiet_.begin() + t;
+    auto const found = std::upper_bound(first, last, low);
+    return found == first ? certain_[at] : static_cast<int>(found - quiet_.begin()) - 1;
+  }
+
+ private:
+  std::vector<double> quiet_;  // rises with t
+  std::vector<int> certain_;   // of t, the next step below in which gamma is 1, or -1
+};
+
 }  // namespace diffx::domain::graph
