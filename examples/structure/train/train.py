@@ -1,8 +1,9 @@
-"""Trains the two small networks of the structure example: a 6x6 Sudoku and sorting six numbers.
+"""Trains the small networks of the structure example: Sudoku and sorting six numbers.
 
-    train.py sudoku  --minutes 38     36 cells of 6 digits, a part of them observed
-    train.py sorting --minutes 38     6 values, their sorted list and what lies between
-    train.py export                   examples/models/{sudoku6,sorting6}.safetensors
+    train.py sudoku6  --minutes 20    36 cells of 6 digits, a part of them observed
+    train.py sudoku9  --minutes 40 --batch 32     81 cells of 9 digits
+    train.py sorting6 --minutes 20    6 values, their sorted list and what lies between
+    train.py export                   examples/models/{sudoku6,sudoku9,sorting6}.safetensors
     train.py evaluate                 share of puzzles solved, by the same sampler in torch
     train.py parity                   tests/data/structure_parity.json, for the test in C++
 
@@ -43,11 +44,12 @@ ALPHA_BAR = torch.cumprod(1.0 - torch.linspace(FIRST_BETA, LAST_BETA, STEPS, dty
 class Sudoku:
     """Cells of b1 b2 digits, a row of one-hot blocks; boxes of b1 rows and b2 columns."""
 
-    name, heads = "sudoku6", 4
+    heads = 4
 
-    def __init__(self, b1=2, b2=3, width=64, layers=5):
+    def __init__(self, b1, b2, width=64, layers=5):
         n = b1 * b2
-        self.side, self.width, self.layers = n, width, layers
+        self.name, self.side, self.width, self.layers = f"sudoku{n}", n, width, layers
+        self.b1, self.b2 = b1, b2
         self.options = [n] * (n * n)
         self.group, self.groups = list(range(n * n)), n * n
         self.edges = torch.eye(n * n, dtype=torch.bool)
@@ -97,10 +99,19 @@ class Sudoku:
         n, cells = self.side, self.side ** 2
         if self.pool is None:
             source = random.Random(1)
-            self.pool = torch.tensor([self.solved(source) for _ in range(16000)])
+            self.pool = torch.tensor([self.solved(source) for _ in range(2000)])
         pick = torch.randint(0, len(self.pool), (rows,), generator=generator)
+        grids = self.pool[pick].reshape(rows, n, n)
+
+        def lines(box):  # bands of `box` lines in a random order, and the lines of each
+            band = torch.rand(rows, n // box, generator=generator).repeat_interleave(box, 1)
+            return (10 * (band.argsort(1).argsort(1) // box)
+                    + torch.rand(rows, n, generator=generator)).argsort(1)
+
+        across, down = lines(self.b1)[:, :, None], lines(self.b2)[:, None]
+        grids = grids.gather(1, across.expand(-1, -1, n)).gather(2, down.expand(-1, n, -1))
         names = torch.rand(rows, n, generator=generator).argsort(1)
-        grids = torch.gather(names, 1, self.pool[pick])
+        grids = torch.gather(names, 1, grids.flatten(1))
         x0 = F.one_hot(grids, n).float().reshape(rows, -1)
         share = torch.rand(rows, 1, generator=generator) * 0.9
         return x0, torch.rand(rows, cells, generator=generator) < share
@@ -148,7 +159,7 @@ class Sorting:
         return x0, observed
 
 
-PROBLEMS = {"sudoku": Sudoku, "sorting": Sorting}
+PROBLEMS = {"sudoku6": lambda: Sudoku(2, 3), "sudoku9": lambda: Sudoku(3, 3), "sorting6": Sorting}
 
 
 # ------------------------------------------------------------------------------------- network
@@ -370,7 +381,7 @@ def evaluate(args):
             restore(net, args.out / f"{problem.name}.safetensors")
         net.eval()
         x0, observed = problem.batch(args.rows, generator)
-        shares = [None] if name == "sorting" else [0.6, 0.4, 0.2, 0.0]
+        shares = [None] if name == "sorting6" else [0.6, 0.4, 0.2, 0.0]
         for share in shares:
             if share is not None:
                 observed = torch.rand(observed.shape, generator=generator) < share
