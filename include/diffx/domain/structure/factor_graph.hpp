@@ -29,6 +29,9 @@ struct attention_lists {
 /// Errors    fewer than 1 variable, a variable outside the graph: throws diffx::error.
 class factor_graph {
  public:
+  static constexpr std::string_view name = "domain::structure::factor_graph";
+  static constexpr std::string_view source = "arXiv:2210.11633";
+
   explicit factor_graph(int variables) {
     detail::require(variables >= 1, where, "variables", variables, "at least 1");
     for (int v = 0; v < variables; ++v) neighbours_.push_back({v});

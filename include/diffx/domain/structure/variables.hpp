@@ -30,6 +30,9 @@ namespace diffx::domain::structure {
 ///           an observed block that is not one-hot: throws diffx::error.
 class variables {
  public:
+  static constexpr std::string_view name = "domain::structure::variables";
+  static constexpr std::string_view source = "arXiv:2210.11633";
+
   variables(int numbers, std::vector<int> options)
       : numbers_(numbers), options_(std::move(options)), blocks_(options_) {
     detail::require(numbers >= 0, where, "numbers", numbers, "at least 0");
