@@ -542,19 +542,23 @@ class run {
       if constexpr (requires { block.begin(*exec_, 0, 0); }) block.begin(*exec_, first_, end_);
     };
     (fix<B>(), ...);
-    if constexpr (observes_clean<Denoiser>) {
-      static_assert(
-          blocks == 1 && requires(block_t<0> & b) { b.hold(nullptr); },
-          "diffx: denoiser::clamp_clean keeps a part of one block of numbers. Blocks of "
-          "classes and points on spheres take options.fixed.");
-      auto const x = std::get<0>(blocks_).x();
-      detail::check_observed(denoiser_->observed, x.batch, x.features);
-      std::get<0>(blocks_).hold(denoiser_->observed.data);
-    }
+    if constexpr (observes_clean<Denoiser>) hold_observed();
     for (std::size_t b = blocks; b < fixed_positions::most_blocks; ++b) {
       if (options_.fixed[b] != nullptr) detail::refuse_fixed_block(b, blocks);
     }
     (one(std::get<B>(blocks_), grid_of<B>()[first_]), ...);
+  }
+
+  /// What the denoiser observes stays as it is in the caller's buffer.
+  void hold_observed() {
+    auto& block = std::get<0>(blocks_);
+    constexpr bool holds = requires { block.hold(nullptr); };
+    static_assert(blocks == 1 && holds,
+                  "diffx: denoiser::clamp_clean keeps a part of one block of numbers. Blocks of "
+                  "classes and points on spheres take options.fixed.");
+    auto const x = block.x();
+    detail::check_observed(denoiser_->observed, x.batch, x.features);
+    block.hold(denoiser_->observed.data);
   }
 
   template <std::size_t B>
