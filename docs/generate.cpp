@@ -96,6 +96,7 @@ std::string catalogue() {
   simple("Codecs of tables", registry::codecs{});
   simple("Databases", registry::databases{});
   simple("Sparse graphs", registry::sparse_graphs{});
+  simple("Structured problems", registry::structures{});
   return out.str();
 }
 
@@ -205,6 +206,7 @@ std::string papers() {
   collect(registry::codecs{});
   collect(registry::databases{});
   collect(registry::sparse_graphs{});
+  collect(registry::structures{});
   std::ostringstream out;
   out << "# Papers\n\n"
       << generated

@@ -48,6 +48,7 @@
 #include <diffx/decode/upscale.hpp>
 #include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/denoiser/branched.hpp>
+#include <diffx/denoiser/clamp_clean.hpp>
 #include <diffx/denoiser/classified.hpp>
 #include <diffx/denoiser/classifier_guided.hpp>
 #include <diffx/denoiser/constant.hpp>
@@ -92,6 +93,9 @@
 #include <diffx/domain/relational/match.hpp>
 #include <diffx/domain/relational/points.hpp>
 #include <diffx/domain/relational/schema.hpp>
+#include <diffx/domain/structure/factor_graph.hpp>
+#include <diffx/domain/structure/problems.hpp>
+#include <diffx/domain/structure/variables.hpp>
 #include <diffx/domain/table/bits.hpp>
 #include <diffx/domain/table/class_labels.hpp>
 #include <diffx/domain/table/csv.hpp>
@@ -196,6 +200,7 @@
 #include <diffx/recipe/e2d2.hpp>
 #include <diffx/recipe/edlm.hpp>
 #include <diffx/recipe/fast_dllm.hpp>
+#include <diffx/recipe/gsdm.hpp>
 #include <diffx/recipe/llada.hpp>
 #include <diffx/recipe/mdlm.hpp>
 #include <diffx/recipe/rdlm.hpp>
@@ -214,6 +219,8 @@
 #include <diffx/rule/process_and_prediction.hpp>
 #include <diffx/rule/process_and_search.hpp>
 #include <diffx/rule/process_and_solver.hpp>
+#include <diffx/rule/repaint_and_denoiser.hpp>
+#include <diffx/rule/search_and_denoiser.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
 #include <diffx/rule/solver_and_prediction.hpp>

@@ -17,6 +17,8 @@
 #include <diffx/domain/relational/block_structure.hpp>
 #include <diffx/domain/relational/group_sizes.hpp>
 #include <diffx/domain/relational/joint_sweep.hpp>
+#include <diffx/domain/structure/factor_graph.hpp>
+#include <diffx/domain/structure/variables.hpp>
 #include <diffx/domain/table/fixed_binary.hpp>
 #include <diffx/domain/table/min_max.hpp>
 #include <diffx/domain/table/one_hot.hpp>
@@ -228,6 +230,9 @@ using databases = type_list<domain::relational::group_sizes, domain::relational:
 
 /// Of graphs of many nodes.
 using sparse_graphs = type_list<domain::graph::edge_removal, domain::graph::degree_guided>;
+
+/// Of problems with a graph of variables; denoiser::clamp_clean is a template on a network.
+using structures = type_list<domain::structure::variables, domain::structure::factor_graph>;
 
 using guidances =
     type_list<guidance::none, guidance::cfg<>, guidance::cfg_pp, guidance::rescale<guidance::cfg<>>,

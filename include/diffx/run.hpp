@@ -41,8 +41,9 @@ enum class start {
 ///     o.fixed = mask.data();              // of the first block
 ///     o.fixed = {nullptr, mask.data()};   // of the second
 ///
-/// Errors    more than eight blocks throws; a run refuses a mask for a block of numbers, and one
-///           for a block that its state has not.
+/// Errors    more than eight blocks throws; a run refuses a mask for a block of numbers, for which
+///           there are solver::repaint and denoiser::clamp_clean, and one for a block that its
+///           state has not.
 class fixed_positions {
  public:
   static constexpr std::size_t most_blocks = 8;
@@ -150,6 +151,7 @@ template <class Sampler, class Exec, class Denoiser, class Noise, class... Ts>
 class run {
  public:
   static constexpr std::size_t blocks = sizeof...(Ts);
+  using denoiser_type = Denoiser;
 
  private:
   using process_type = typename Sampler::process_type;
@@ -540,10 +542,23 @@ class run {
       if constexpr (requires { block.begin(*exec_, 0, 0); }) block.begin(*exec_, first_, end_);
     };
     (fix<B>(), ...);
+    if constexpr (observes_clean<Denoiser>) hold_observed();
     for (std::size_t b = blocks; b < fixed_positions::most_blocks; ++b) {
       if (options_.fixed[b] != nullptr) detail::refuse_fixed_block(b, blocks);
     }
     (one(std::get<B>(blocks_), grid_of<B>()[first_]), ...);
+  }
+
+  /// What the denoiser observes stays as it is in the caller's buffer.
+  void hold_observed() {
+    auto& block = std::get<0>(blocks_);
+    constexpr bool holds = requires { block.hold(nullptr); };
+    static_assert(blocks == 1 && holds,
+                  "diffx: denoiser::clamp_clean keeps a part of one block of numbers. Blocks of "
+                  "classes and points on spheres take options.fixed.");
+    auto const x = block.x();
+    detail::check_observed(denoiser_->observed, x.batch, x.features);
+    block.hold(denoiser_->observed.data);
   }
 
   template <std::size_t B>

@@ -17,6 +17,7 @@
 #include <diffx/rule/process_and_prediction.hpp>
 #include <diffx/rule/process_and_search.hpp>
 #include <diffx/rule/process_and_solver.hpp>
+#include <diffx/rule/search_and_denoiser.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
 #include <diffx/rule/solver_and_prediction.hpp>
@@ -175,7 +176,8 @@ struct sampler {
                                                      detail::part_t<B, prediction_type>>) +
          ...) > 0);
     static_assert(sizeof(rule::solver_and_denoiser_must_fit<detail::part_t<0, Solver>, Denoiser>) +
-                      sizeof(rule::cache_and_denoiser_must_fit<Cache, Denoiser>) >
+                      sizeof(rule::cache_and_denoiser_must_fit<Cache, Denoiser>) +
+                      sizeof(rule::search_and_denoiser_must_fit<Search, Denoiser>) >
                   0);
   }
 };

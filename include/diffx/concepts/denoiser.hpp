@@ -40,6 +40,7 @@ struct query {
 /// | `D::branches`           | branches it answers: 1 (default), 2 with a null condition, ...     |
 /// | `D::learned_variance`   | true: out is [batch, 2 features], the second half in [-1, 1]       |
 /// | `D::log_ratios`         | true: branch 1 is no null condition but log-ratios of the classes  |
+/// | `d.observed`            | a mask of what the network is shown clean (denoiser::clamp_clean)  |
 ///
 /// `denoiser::predicts<prediction::eps, 2>{callable}` declares them for a plain callable.
 template <class D>
@@ -64,5 +65,11 @@ inline constexpr bool gives_log_ratios = false;
 template <class D>
 requires requires { D::log_ratios; }
 inline constexpr bool gives_log_ratios<D> = D::log_ratios;
+
+template <class D>
+inline constexpr bool observes_clean = false;
+template <class D>
+requires requires { D::observes_clean; }
+inline constexpr bool observes_clean<D> = D::observes_clean;
 
 }  // namespace diffx

@@ -133,7 +133,7 @@ class column_block
   template <class Exec>
   void draw_prior(Exec const& exec, level const& at, noise::key key) {
     auto const& x = this->x_;
-    exec.for_each_tile(x.batch, x.features, zero_op<T>{x.data, x.features});
+    exec.for_each_tile(x.batch, x.features, zero_op<T>{x.data, x.features, this->fixed_});
     renoise(exec, key, [&](int c) { return weights{0.0, prior_std(level_of(c, at))}; });
   }
 

@@ -37,14 +37,18 @@ inline double prior_std(level const& at) noexcept {
   return std::fabs(variance - 1.0) < 1e-9 ? 1.0 : at.sigma;
 }
 
-/// Sets a tile to zero.
+/// Sets a tile to zero, but for what stays.
 template <class T>
 struct zero_op {
   T* data;
   std::int64_t features;
+  std::uint8_t const* fixed;
 
   DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
-    for (int i = 0; i < n; ++i) data[sample * features + first + i] = T(0);
+    std::int64_t const base = sample * features + first;
+    for (int i = 0; i < n; ++i) {
+      if (fixed == nullptr || fixed[base + i] == 0) data[base + i] = T(0);
+    }
   }
 };
 
@@ -156,6 +160,8 @@ class continuous_block {
   Noise const& noise() const noexcept { return noise_; }
   void use_noise(Noise const& noise) { noise_ = noise; }
   int block() const noexcept { return block_; }
+  /// Elements where the mask is 1 stay as they are in the caller's buffer, in every stage.
+  void hold(std::uint8_t const* mask) noexcept { fixed_ = mask; }
 
   // What a solver that looks at its own state may read: states and outputs as a stage names them,
   // and room for one number per sample.
@@ -238,7 +244,7 @@ class continuous_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const& at, noise::key key) {
     // A state that may hold anything, NaN included, is not multiplied by zero.
-    exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, x_.features});
+    exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, x_.features, fixed_});
     renoise(exec, 0.0, prior_std(at), key);
   }
 
@@ -425,6 +431,7 @@ class continuous_block {
     d.prediction_features = x_.features * (Variance ? 2 : 1);
     d.first_sample = x_.first_sample;
     d.state[0] = state_[0];
+    d.fixed = fixed_;
     return d;
   }
 
@@ -489,6 +496,7 @@ class continuous_block {
   T* limit_ = nullptr;
   T* factor_ = nullptr;
   double* measured_ = nullptr;
+  std::uint8_t const* fixed_ = nullptr;
 };
 
 }  // namespace diffx::detail

@@ -54,12 +54,22 @@ inline void check_state(bool has_data, bool same_batch) {
 
 [[noreturn]] inline void refuse_fixed_numbers(std::size_t block) {
   fail("diffx::run: options.fixed keeps classes, and block " + text(block) +
-       " of the state holds numbers; use solver::repaint to keep a part of an image, and "
+       " of the state holds numbers; use solver::repaint to keep a part of an image, "
+       "denoiser::clamp_clean for a network that was trained with clean observations, and "
        "options.fixed = {nullptr, mask} for a mask of the second block");
 }
 [[noreturn]] inline void refuse_fixed_block(std::size_t block, std::size_t blocks) {
   fail("diffx::run: options.fixed has a mask for block " + text(block) + ", and the state has " +
        text(blocks) + " blocks, numbered from 0");
+}
+
+inline void check_observed(batch_view<std::uint8_t const> const& mask, std::int64_t batch,
+                           std::int64_t features) {
+  if (mask.batch == batch && mask.features == features) return;
+  fail("diffx::run: the mask of denoiser::clamp_clean is [" +
+       text(static_cast<long long>(mask.batch)) + ", " +
+       text(static_cast<long long>(mask.features)) + "], must be that of the state, [" +
+       text(static_cast<long long>(batch)) + ", " + text(static_cast<long long>(features)) + "]");
 }
 
 inline void check_same_stages(bool same, int block) {

@@ -4,6 +4,7 @@
 #include <diffx/config.hpp>
 #include <diffx/error.hpp>
 #include <diffx/noise/address.hpp>
+#include <diffx/rule/repaint_and_denoiser.hpp>
 #include <diffx/step.hpp>
 
 #include <cstddef>
@@ -86,6 +87,8 @@ struct repaint {
   /// Runs to the end, from where the run stands. A state of several blocks has one region each.
   template <class Run, class... Regions>
   void finish(Run& run, std::tuple<Regions...> const& known) const {
+    static_assert(
+        sizeof(rule::repaint_and_denoiser_must_fit<repaint, typename Run::denoiser_type>) > 0);
     static_assert(sizeof...(Regions) == Run::blocks,
                   "diffx: solver::repaint needs one known_region (of packed bits: known_bits) per "
                   "block of the state.");

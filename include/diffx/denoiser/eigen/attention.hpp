@@ -1,6 +1,7 @@
 #pragma once
 
 #include <diffx/concepts/denoiser.hpp>
+#include <diffx/denoiser/eigen/attention_block.hpp>
 #include <diffx/denoiser/eigen/embedding.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
@@ -29,14 +30,12 @@ struct attention_size {
 ///
 ///     e  = embedding of time and label
 ///     h  = in(x) + position                                               [tokens, width]
-///     h += proj(attend(qkv(norm1(h) + emb(e))))                            every block
-///     h += b(silu(a(norm2(h))))
+///     h  = block(h, e), an attention_block, several times
 ///     out = out(norm(h))
 ///
 /// norm is a layer norm over the width of one token. Tensors: position [tokens, width], in [width,
-/// dim], out [dim, width], norm [width]; block.<i>.{norm1, norm2} [width], .emb, .proj [width,
-/// width], .qkv [3 width, width], .a [2 width, width], .b [width, 2 width], all but position with
-/// .weight and .bias, and those of the embedding.
+/// dim], out [dim, width], norm [width], all but position with .weight and .bias; block.<i> and
+/// those of the embedding.
 ///
 /// Shapes    x, out [batch, tokens * dim]; t = q.at.t.
 /// Requires  host memory; one object may be called from several threads. A row's result does not
@@ -86,23 +85,8 @@ class attention {
 
   struct scratch {
     embedding::scratch told;
-    buffer emb_block, x, h, normed, qkv, mixed, scores;
-  };
-
-  struct block {
-    template <class Source>
-    block(Source const& s, std::string const& name, index width)
-        : norm1(s, name + ".norm1", width, 1),
-          emb(s, name + ".emb", width, width),
-          qkv(s, name + ".qkv", width, 3 * width),
-          proj(s, name + ".proj", width, width),
-          norm2(s, name + ".norm2", width, 1),
-          a(s, name + ".a", width, 2 * width),
-          b(s, name + ".b", 2 * width, width) {}
-    group_norm norm1;
-    linear emb, qkv, proj;
-    group_norm norm2;
-    linear a, b;
+    attention_block::scratch block;
+    buffer x, h, normed, scores;
   };
 
   struct network {
@@ -123,27 +107,14 @@ class attention {
     void forward(scratch& s, const_matrix_map const& emb, matrix_map& x) const {
       index const width = size.width, tokens = size.tokens, columns = tile * tokens;
       matrix_map h = s.h.get(width, columns);
-      matrix_map normed = s.normed.get(width, columns);
-      matrix_map e = s.emb_block.get(width, tile);
       in(x, h);
       for (index i = 0; i < tile; ++i) h.middleCols(i * tokens, tokens) += position;
-      for (block const& b : blocks) {
-        b.norm1.template apply<false>(h.data(), columns, 1, normed.data());
-        b.emb(emb, e);
-        for (index i = 0; i < tile; ++i) {
-          normed.middleCols(i * tokens, tokens).colwise() += e.col(i);
-        }
-        matrix_map qkv = s.qkv.get(3 * width, columns);
-        b.qkv(normed, qkv);
-        matrix_map mixed = s.mixed.get(width, columns);
-        attend(qkv.data(), tile, tokens, width, size.heads, mixed.data(), s.scores);
-        b.proj.add(mixed, h);
-        b.norm2.template apply<false>(h.data(), columns, 1, normed.data());
-        matrix_map inner = s.qkv.get(2 * width, columns);
-        b.a(normed, inner);
-        silu(inner.array());
-        b.b.add(inner, h);
+      for (attention_block const& b : blocks) {
+        b(s.block, emb, tokens, h, [&](float const* qkv, float* mixed) {
+          attend(qkv, tile, tokens, width, size.heads, mixed, s.scores);
+        });
       }
+      matrix_map normed = s.normed.get(width, columns);
       norm.template apply<false>(h.data(), columns, 1, normed.data());
       out(normed, x);
     }
@@ -152,7 +123,7 @@ class attention {
     embedding told;
     matrix position;  // [width, tokens]
     linear in;
-    std::vector<block> blocks;
+    std::vector<attention_block> blocks;
     group_norm norm;
     linear out;
     mutable scratch_pool<scratch> pool;
