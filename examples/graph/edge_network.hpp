@@ -95,9 +95,9 @@ class edge_network {
 
   /// Embeddings of the active nodes, from those of their neighbours a layer before.
   void embed(graph::edge_query const& q) {
-    if (row_.size() != q.target.size()) row_.assign(q.target.size(), -1);
     for (auto const i : seen_) row_[static_cast<std::size_t>(i)] = -1;
     seen_.clear();
+    row_.resize(q.target.size(), -1);
     auto const see = [&](std::int32_t i) {
       if (row(i) >= 0) return;
       row_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(seen_.size());

@@ -343,6 +343,21 @@ TEST_CASE("degree_guided: nodes in another order, with their names, give the sam
               made.graph);
 }
 
+TEST_CASE("degree_guided: an edge that is taken makes room for another") {
+  // All are active in both steps; the first makes {0, 1} alone, the second all others but {2, 3}.
+  auto const network = [](edge_query const& q, std::span<edge const> pairs,
+                          std::span<float> logits) {
+    for (std::size_t k = 0; k < pairs.size(); ++k) {
+      bool const first = pairs[k] == edge{0, 1}, last = pairs[k] == edge{2, 3};
+      logits[k] = (q.step == 1 ? first : !first && !last) ? HUGE_VALF : -HUGE_VALF;
+    }
+  };
+  degree_guided const s{.edges = active_edges::redrawn, .over = surplus::refused};
+  auto const made = s.sample(edge_removal({1.0, 0.5}), network, std::vector<std::int64_t>(4, 2),
+                             noise::counted{1});
+  CHECK(made.graph == sparse_graph(4, {{0, 2}, {0, 3}, {1, 2}, {1, 3}}));
+}
+
 TEST_CASE("active steps: as often as one draw a step") {
   // Over evenly spread numbers every step comes as often as the product of all that were quiet.
   constexpr int cells = 20'000;
