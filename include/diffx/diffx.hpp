@@ -140,6 +140,7 @@
 #include <diffx/noise/by_interval.hpp>
 #include <diffx/noise/by_node.hpp>
 #include <diffx/noise/counted.hpp>
+#include <diffx/noise/counted_from.hpp>
 #include <diffx/noise/grid.hpp>
 #include <diffx/noise/injected.hpp>
 #include <diffx/noise/recording.hpp>
@@ -212,6 +213,7 @@
 #include <diffx/rule/process_and_search.hpp>
 #include <diffx/rule/process_and_solver.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
+#include <diffx/rule/solver_and_exec.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
 #include <diffx/rule/solver_and_prediction.hpp>
 #include <diffx/run.hpp>

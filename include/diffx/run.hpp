@@ -10,6 +10,7 @@
 #include <diffx/detail/run_checks.hpp>
 #include <diffx/error.hpp>
 #include <diffx/noise/counted.hpp>
+#include <diffx/rule/solver_and_exec.hpp>
 #include <diffx/timetable.hpp>
 
 #include <array>
@@ -411,6 +412,7 @@ class run {
                        grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
     if constexpr (!Exec::on_host) detail::check_finite_is_off(options_.check_finite);
+    static_assert(sizeof(rule::solver_and_exec_must_fit<detail::part_t<0, solver_type>, Exec>) > 0);
     static_assert(
         Exec::on_host || !(keeps_kv || detail::watches_state<cache_type>),
         "diffx: this cache (cache::kv_..., cache::dkv_..., cache::unchanged) looks at the "

@@ -5,6 +5,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -44,7 +45,8 @@ inline void check(cudaError_t status, char const* what) {
 
 }  // namespace detail
 
-/// One CUDA stream. Enqueues, never waits, never allocates; there is no default stream.
+/// One CUDA stream. Enqueues, never allocates, and waits only where a name says so; there is no
+/// default stream. exec::cuda_graph records a whole loop.
 ///
 /// Memory that a run touches must be reachable from the device. Element functions are named
 /// function objects, so neither --extended-lambda nor --expt-relaxed-constexpr is needed.
@@ -76,6 +78,12 @@ struct cuda {
 
   /// Waits for the stream, and reports what failed on the device since.
   void wait() const { detail::check(cudaStreamSynchronize(stream), "wait"); }
+
+  /// Waits for bytes of device memory: what a solver that chooses its steps by the state asks for.
+  void read_back(void* to, void const* from, std::size_t bytes) const {
+    detail::check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "read back");
+    wait();
+  }
 
  private:
   static unsigned grid(std::int64_t items) {
