@@ -45,6 +45,7 @@
 #include <diffx/decode/planned.hpp>
 #include <diffx/decode/proposal.hpp>
 #include <diffx/decode/upscale.hpp>
+#include <diffx/denoiser/adapt/dlpack.hpp>
 #include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/denoiser/branched.hpp>
 #include <diffx/denoiser/classified.hpp>

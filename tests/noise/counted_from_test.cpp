@@ -73,7 +73,7 @@ TEST_CASE("counted_from: forks of forks are sources of their own") {
   noise::counted_from const source{&seed};
   std::vector<std::vector<float>> rows;
   auto const add = [&](auto const& s) { rows.push_back(row_of<float>(s, {1}, 2, 8)); };
-  for (std::uint64_t const value : {5, 6}) {
+  for (std::uint64_t const value : {std::uint64_t{5}, std::uint64_t{6}}) {
     seed = value;
     add(source);
     for (std::uint64_t a = 0; a < 3; ++a) {

@@ -35,6 +35,30 @@ __global__ void __launch_bounds__(cuda_block) sample_kernel(std::int64_t batch, 
   if (i < batch) op(i);
 }
 
+/// The threads of a block, for detail::team_row.
+struct block_team {
+  static constexpr int lanes = 16;
+
+  __device__ int lane() const noexcept { return static_cast<int>(threadIdx.x) % lanes; }
+  __device__ int group() const noexcept { return static_cast<int>(threadIdx.x) / lanes; }
+  __device__ int groups() const noexcept { return cuda_block / lanes; }
+  __device__ int rank() const noexcept { return static_cast<int>(threadIdx.x); }
+  __device__ int size() const noexcept { return cuda_block; }
+  __device__ bool leads() const noexcept { return threadIdx.x == 0; }
+  __device__ void wait() const noexcept { __syncthreads(); }
+  template <class T>
+  __device__ void gather(T mine, T (&all)[lanes]) const noexcept {
+    for (int j = 0; j < lanes; ++j) all[j] = __shfl_sync(0xFFFFFFFFu, mine, j, lanes);
+  }
+};
+
+/// One row a block.
+template <class Op>
+__global__ void __launch_bounds__(cuda_block, 2) row_kernel(std::int64_t rows, Op op) {
+  __shared__ typename Op::tables_type tables;
+  for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) op(i, block_team{}, tables);
+}
+
 inline void check(cudaError_t status, char const* what) {
   if (status == cudaSuccess) return;
   // The runtime would repeat it at the next launch, which is not to blame.
@@ -74,6 +98,16 @@ struct cuda {
     if (batch == 0) return;
     detail::sample_kernel<<<grid(batch), detail::cuda_block, 0, stream>>>(batch, op);
     detail::check(cudaGetLastError(), "launch of a reduction");
+  }
+
+  /// op(row, team, tables) for every row, by all threads of a block: detail::team_row.
+  template <class Op>
+  void for_each_row(std::int64_t rows, Op const& op) const {
+    if (rows == 0) return;
+    constexpr std::int64_t most = 2147483647;
+    detail::row_kernel<<<static_cast<unsigned>(rows < most ? rows : most), detail::cuda_block, 0,
+                         stream>>>(rows, op);
+    detail::check(cudaGetLastError(), "launch of rows");
   }
 
   /// Waits for the stream, and reports what failed on the device since.
