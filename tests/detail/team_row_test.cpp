@@ -78,7 +78,8 @@ std::vector<T> logits_of(int classes, std::uint64_t seed) {
   return l;
 }
 
-double const draws[] = {1e-12, 0.1, 0.37, 0.5, 0.9, 1.0 - 1e-13};
+// 1 is what rounding leaves at worst; with equal logits the others lie on borders.
+double const draws[] = {1e-12, 0.1, 0.25, 0.37, 0.5, 0.9, 1.0 - 1e-13, 1.0};
 
 struct answers {
   bool scans = false;
@@ -151,13 +152,20 @@ TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T,
     }
     std::vector<T> nothing[1] = {std::vector<T>(static_cast<std::size_t>(classes), none)};
     compare<T, 1>(nothing, {T(1)}, -1, 32);
+    std::vector<T> equal[1] = {std::vector<T>(static_cast<std::size_t>(classes), T(2))};
+    compare<T, 1>(equal, {T(1)}, -1, 32);
+    std::fill(equal[0].begin() + (classes + 1) / 2, equal[0].end(), none);
+    compare<T, 1>(equal, {T(1)}, -1, 32);
     // A tile of nothing before one that is all of the law.
     nothing[0].back() = T(3);
     compare<T, 1>(nothing, {T(1)}, -1, 32);
   }
 }
 
-TEST_CASE("team_row: a row of more than 1024 tiles") {
+TEST_CASE("team_row: a row of 1024 tiles, and of more") {
+  // The last round has a tile for one of three groups.
+  std::vector<float> full[1] = {logits_of<float>(1024 * 256 - 100, 9)};
+  compare<float, 1>(full, {1.0f}, -1, 48);
   std::vector<float> l[1] = {logits_of<float>(300000, 9)};
   compare<float, 1>(l, {1.0f}, 299999, 32);
 }

@@ -63,13 +63,12 @@ class team_row {
       largest_ = tables_->top[i] > largest_ ? tables_->top[i] : largest_;
     }
     for (int i = team_.rank(); i < tiles_; i += team_.size()) {
-      T const top = tables_->top[i], sum = tables_->sum[i];
-      tables_->sum[i] = top == nothing ? sum : sum * exp_weight(top - largest_);
+      tables_->sum[i] *= exp_weight(tables_->top[i] - largest_);  // of nothing 0, or NaN
     }
     team_.wait();
     total_ = 0.0;
     for (int i = 0; i < tiles_; ++i) total_ += static_cast<double>(tables_->sum[i]);
-    return total_ > 0.0 && total_ - total_ == 0.0;
+    return total_ > 0.0;  // and not NaN
   }
 
   /// The probability of one class; after scan().

@@ -127,14 +127,11 @@ Managed* lend(batch_view<T> view, std::vector<std::int64_t> shape, place at) {
     std::vector<std::int64_t> shape;
     Managed managed{};
   };
+  using tensor = std::remove_reference_t<decltype(std::declval<Managed&>().dl_tensor)>;
+  auto const described = tensor_of<tensor>(view, shape, at);  // first, since it may throw
   auto* const made = new loan{std::move(shape)};
-  try {
-    using tensor = std::remove_reference_t<decltype(made->managed.dl_tensor)>;
-    made->managed.dl_tensor = tensor_of<tensor>(view, made->shape, at);
-  } catch (...) {
-    delete made;
-    throw;
-  }
+  made->managed.dl_tensor = described;
+  made->managed.dl_tensor.shape = made->shape.data();
   made->managed.manager_ctx = made;
   made->managed.deleter = [](Managed* self) { delete static_cast<loan*>(self->manager_ctx); };
   return &made->managed;
