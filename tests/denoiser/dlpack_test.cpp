@@ -120,6 +120,7 @@ TEST_CASE("dlpack: what is no view of rows is refused by name") {
   contains(refusal([](sample& s) { s.t.dtype.code = 4; }), "dtype.code = 4, must be 2");
   contains(refusal<std::int32_t>([](sample&) {}), "dtype.code = 2, must be 0");
   contains(refusal<double>([](sample&) {}), "dtype.bits = 32, must be 64");
+  contains(refusal([](sample& s) { s.t.dtype.bits = 64; }), "dtype.bits = 64, must be 32");
   contains(refusal([](sample& s) { s.t.dtype.lanes = 4; }), "dtype.lanes = 4");
   contains(refusal([](sample&) {}, dlpack::cuda(0)), "device_type = 1, must be 2");
   contains(refusal(
