@@ -62,7 +62,7 @@ class Usual:
         x0 = (x - self.sigma * eps) / self.alpha
         slope = (1.0 / (self.h_last / self.h)) * (x0 - state["x0"])
         decay = self.alpha_next * (1.0 - torch.exp(-2.0 * self.h))
-        noise = torch.randn(x.shape)
+        noise = torch.randn(x.shape, device=x.device)
         x = ((self.sigma_next / self.sigma * torch.exp(-self.h)) * x + decay * x0 +
              0.5 * decay * slope + self.sigma_next * torch.sqrt(1.0 - torch.exp(-2.0 * self.h)) * noise)
         state["x0"] = x0
@@ -87,7 +87,7 @@ class Minimal:
 
     def dpmpp_2m_sde(self, x, out, state):
         x0 = 1.05 * x - 0.33 * self.guided(x, out)
-        x = 0.8 * x + 0.25 * x0 - 0.05 * state["x0"] + 0.1 * torch.randn(x.shape)
+        x = 0.8 * x + 0.25 * x0 - 0.05 * state["x0"] + 0.1 * torch.randn(x.shape, device=x.device)
         state["x0"] = x0
         return x
 

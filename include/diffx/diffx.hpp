@@ -46,6 +46,7 @@
 #include <diffx/decode/planned.hpp>
 #include <diffx/decode/proposal.hpp>
 #include <diffx/decode/upscale.hpp>
+#include <diffx/denoiser/adapt/dlpack.hpp>
 #include <diffx/denoiser/bit_logits.hpp>
 #include <diffx/denoiser/branched.hpp>
 #include <diffx/denoiser/clamp_clean.hpp>
@@ -147,6 +148,7 @@
 #include <diffx/noise/by_interval.hpp>
 #include <diffx/noise/by_node.hpp>
 #include <diffx/noise/counted.hpp>
+#include <diffx/noise/counted_from.hpp>
 #include <diffx/noise/grid.hpp>
 #include <diffx/noise/injected.hpp>
 #include <diffx/noise/recording.hpp>
@@ -222,6 +224,7 @@
 #include <diffx/rule/repaint_and_denoiser.hpp>
 #include <diffx/rule/search_and_denoiser.hpp>
 #include <diffx/rule/solver_and_cache.hpp>
+#include <diffx/rule/solver_and_exec.hpp>
 #include <diffx/rule/solver_and_guidance.hpp>
 #include <diffx/rule/solver_and_prediction.hpp>
 #include <diffx/run.hpp>

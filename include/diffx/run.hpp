@@ -10,6 +10,7 @@
 #include <diffx/detail/run_checks.hpp>
 #include <diffx/error.hpp>
 #include <diffx/noise/counted.hpp>
+#include <diffx/rule/solver_and_exec.hpp>
 #include <diffx/timetable.hpp>
 
 #include <array>
@@ -293,11 +294,13 @@ class run {
   /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.
   run fork(std::uint64_t label, std::tuple<batch_view<Ts>...> x,
            std::span<std::byte> workspace) const {
+    must_reach_memory<Exec>();
     return fork_blocks(label, x, workspace, std::make_index_sequence<blocks>{});
   }
 
   /// Everything needed to go on in another process, bit by bit.
   std::vector<std::byte> checkpoint() const {
+    must_reach_memory<Exec>();
     if constexpr (keeps_kv) {
       static_assert(cache_type::exact,
                     "diffx: a checkpoint holds no keys and values, and this cache is approximate: "
@@ -319,6 +322,7 @@ class run {
 
   /// Goes on from a checkpoint of a run with the same composition, timetable and shape.
   void resume(std::span<std::byte const> bytes) {
+    must_reach_memory<Exec>();
     detail::checkpoint_reader in(bytes, fingerprint());
     int const step = in.template get<int>(), stage = in.template get<int>();
     int const evaluations = in.template get<int>(), nfe = in.template get<int>();
@@ -394,6 +398,14 @@ class run {
   using mix_t = detail::prediction_mix;
   struct no_grid {};
 
+  template <class E>
+  static constexpr void must_reach_memory() noexcept {
+    static_assert(E::on_host,
+                  "diffx: run::fork, checkpoint and resume copy buffers in host memory, which this "
+                  "execution object does not reach. On a device start another run with "
+                  "noise.fork(label) and start::given.");
+  }
+
   template <std::size_t... B>
   run(std::index_sequence<B...>, Sampler const& sampler, Exec const& exec, Denoiser const& denoiser,
       timetable const& grid, std::tuple<batch_view<Ts>...> const& x, options<Noise> const& opts,
@@ -413,6 +425,7 @@ class run {
                        grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
     if constexpr (!Exec::on_host) detail::check_finite_is_off(options_.check_finite);
+    static_assert(sizeof(rule::solver_and_exec_must_fit<detail::part_t<0, solver_type>, Exec>) > 0);
     static_assert(
         Exec::on_host || !(keeps_kv || detail::watches_state<cache_type>),
         "diffx: this cache (cache::kv_..., cache::dkv_..., cache::unchanged) looks at the "

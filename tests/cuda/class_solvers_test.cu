@@ -18,6 +18,7 @@
 #include <diffx/solver/xor_renoise.hpp>
 
 #include "class_tables.cuh"
+#include "device_networks.cuh"
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
@@ -32,28 +33,6 @@ namespace {
 
 constexpr diffx::schedule::log_linear floor_eps{1e-3};
 
-/// One logit a packed bit, from the bit and its place, wherever the executor works.
-struct logits_of_bits {
-  x0_posterior<> prediction{};
-
-  struct op {
-    std::uint32_t const* x;
-    float* out;
-    std::int64_t words, bits;
-    DIFFX_HD void operator()(std::int64_t i) const {
-      std::int64_t const row = i / bits, k = i - row * bits;
-      std::int64_t const one = x[row * words + k / 32] >> (k % 32) & 1u;
-      out[i] = 0.3f * static_cast<float>((row * 7 + k * 5 + one * 3) % 13 - 6);
-    }
-  };
-
-  template <class Exec>
-  void operator()(Exec const& exec, diffx::batch_view<std::uint32_t const> x, diffx::query const&,
-                  diffx::batch_view<float> out) const {
-    exec.for_each_sample(out.size(), op{x.data, out.data, x.features, out.features});
-  }
-};
-
 template <class Solver>
 void compare_packed(Solver const& solver) {
   constexpr std::int64_t batch = 64, bits = 70, words = 3;
@@ -61,9 +40,10 @@ void compare_packed(Solver const& solver) {
   diffx::sampler const s{process, solver};
   auto const grid = diffx::grid::uniform_t(process, 6);
   std::vector<std::uint32_t> host(batch * words);
-  s.sample(diffx::exec::host{}, logits_of_bits{}, grid,
+  s.sample(diffx::exec::host{}, test::logits_of_bits{}, grid,
            diffx::batch_view<std::uint32_t>{host.data(), batch, words, 0});
-  auto const back = test::sampled_on_device<std::uint32_t>(s, logits_of_bits{}, grid, batch, words);
+  auto const back =
+      test::sampled_on_device<std::uint32_t>(s, test::logits_of_bits{}, grid, batch, words);
   int differ = 0;
   for (std::size_t i = 0; i < back.size(); ++i) differ += host[i] != back[i] ? 1 : 0;
   CHECK(differ <= 2);  // of 4480 bits; see test::compare

@@ -6,11 +6,14 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdlib>
+#include <cstring>
 
 namespace {
 
 fake::fault kind = fake::fault::none;
 int fail_at = -1, made = 0, launched = 0, objects = 0;
+bool is_recording = false;
+std::size_t recorded = 0;  // launches of the recording at hand, then of the graph
 cudaError_t last = cudaSuccess, sticky = cudaSuccess;
 bool kernel_fails = false;  // a launched kernel will, when the next call comes
 
@@ -31,7 +34,11 @@ cudaError_t point(bool is_launch, cudaError_t status) noexcept {
   return cudaSuccess;
 }
 
-cudaError_t launch() noexcept { return point(true, cudaErrorLaunchOutOfResources); }
+cudaError_t launch() noexcept {
+  cudaError_t const status = point(true, cudaErrorLaunchOutOfResources);
+  if (status == cudaSuccess && is_recording) ++recorded;
+  return status;
+}
 
 }  // namespace
 
@@ -47,6 +54,7 @@ void arm(fault what, int at) noexcept {
 int calls() noexcept { return made; }
 int launches() noexcept { return launched; }
 int live() noexcept { return objects; }
+bool recording() noexcept { return is_recording; }
 
 }  // namespace fake
 
@@ -72,6 +80,56 @@ cudaError_t cudaGetLastError() {
 cudaError_t cudaPeekAtLastError() { return sticky != cudaSuccess ? sticky : last; }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return point(false, cudaErrorUnknown); }
+
+cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes, cudaMemcpyKind,
+                            cudaStream_t) {
+  cudaError_t const status = point(false, cudaErrorInvalidValue);
+  if (status == cudaSuccess) std::memcpy(to, from, bytes);
+  return status;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  cudaError_t const status = point(false, cudaErrorStreamCaptureUnsupported);
+  if (status == cudaSuccess) {
+    is_recording = true;
+    recorded = 0;
+  }
+  return status;
+}
+// As the real one: the recording is over whether or not it can be a graph.
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  *graph = nullptr;
+  is_recording = false;
+  cudaError_t const status = point(false, cudaErrorStreamCaptureInvalidated);
+  if (status == cudaSuccess) {
+    *graph = static_cast<cudaGraph_t>(std::malloc(1));
+    ++objects;
+  }
+  return status;
+}
+cudaError_t cudaGraphGetNodes(cudaGraph_t, cudaGraphNode_t*, std::size_t* count) {
+  *count = recorded;
+  return point(false, cudaErrorInvalidValue);
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* graph, cudaGraph_t, unsigned long long) {
+  cudaError_t const status = point(false, cudaErrorMemoryAllocation);
+  if (status == cudaSuccess) {
+    *graph = static_cast<cudaGraphExec_t>(std::malloc(1));
+    ++objects;
+  }
+  return status;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t) { return launch(); }
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  std::free(graph);
+  --objects;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  std::free(graph);
+  --objects;
+  return cudaSuccess;
+}
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   *stream = static_cast<cudaStream_t>(std::malloc(1));

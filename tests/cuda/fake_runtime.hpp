@@ -14,8 +14,9 @@ enum class fault {
 /// Forgets all errors and counts calls from 0; the call number `point` fails.
 void arm(fault kind, int point) noexcept;
 
-int calls() noexcept;     // launches and waits since then
-int launches() noexcept;  // those of them that were launches
-int live() noexcept;      // streams and blocks of memory that exist
+int calls() noexcept;       // launches, waits, copies and what concerns graphs since then
+int launches() noexcept;    // those of them that were launches
+int live() noexcept;        // streams, blocks of memory and graphs that exist
+bool recording() noexcept;  // whether a stream is being recorded
 
 }  // namespace fake

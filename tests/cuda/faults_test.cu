@@ -4,21 +4,30 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <diffx/cache/every_n.hpp>
 #include <diffx/exec/cuda.cuh>
+#include <diffx/exec/cuda_graph.cuh>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/rescale.hpp>
+#include <diffx/noise/counted_from.hpp>
 #include <diffx/prediction/eps.hpp>
 #include <diffx/sampler.hpp>
+#include <diffx/solver/adaptive_rk.hpp>
 #include <diffx/solver/ddim.hpp>
+#include <diffx/solver/dpmpp_2m.hpp>
+#include <diffx/solver/dpmpp_2m_sde.hpp>
 #include <diffx/solver/heun.hpp>
+#include <diffx/solver/unipc.hpp>
 
 #include <cuda_runtime_api.h>
 
 #include "../support/levels.hpp"
 #include "fake_runtime.hpp"
 #include <cstddef>
+#include <cstdint>
 #include <doctest/doctest.h>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -73,7 +82,8 @@ struct outcome {
   std::string message;  // empty: nothing was thrown
   int step = -1;        // where the run stands; -1: it did not start
   int calls = 0, launches = 0, called = 0;
-  int calls_until[steps + 1] = {};  // calls when step i was complete; [0]: when the run started
+  int calls_until[steps + 1] = {};   // calls when step i was complete; [0]: when the run started
+  int called_until[steps + 1] = {};  // the network's, likewise
 };
 
 template <class Sampler>
@@ -97,6 +107,7 @@ outcome go(Sampler const& s, fake::fault kind, int point) {
       while (!r.done()) {
         r.advance();
         o.calls_until[r.step()] = fake::calls();
+        o.called_until[r.step()] = o.called;
       }
       o.step = r.step();
       exec.wait();
@@ -193,4 +204,140 @@ TEST_CASE("an error that the caller left unread is not lost") {
   diffx::exec::detail::tile_kernel<<<1, 256>>>(4, 1, 1, shrink_op{nullptr, nullptr, 4});
   CHECK_THROWS_AS(exec.for_each_tile(1, 4, shrink_op{nullptr, nullptr, 4}), diffx::error);
   CHECK_NOTHROW(exec.for_each_tile(1, 4, shrink_op{nullptr, nullptr, 4}));
+}
+
+namespace {
+
+struct gave_up {};
+
+/// Runs a loop that a graph records, replays it twice and moves the graph about.
+template <class Sampler>
+outcome record(Sampler const& s, fake::fault kind, int point, int throws_at = -1) {
+  outcome o;
+  diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, steps + 1));
+  shrink const network{{}, &o.called};
+  diffx::batch_view<float> const shape{nullptr, batch, features, 0};
+  auto const size = s.workspace_size(diffx::exec::cuda{}, network, shape);
+  objects const device(size);
+  diffx::batch_view<float> const view{static_cast<float*>(device.x), batch, features, 0};
+  std::uint64_t const seed = 1;
+  diffx::options<diffx::noise::counted_from> const opts{{&seed}};
+  fake::arm(kind, point);
+  try {
+    diffx::exec::cuda_graph loop(device.stream, [&](diffx::exec::cuda_recorder const& exec) {
+      auto r = s.start(
+          exec, network, grid, view,
+          std::span(static_cast<std::byte*>(device.workspace), static_cast<std::size_t>(size)),
+          opts);
+      while (!r.done()) {
+        if (r.step() == throws_at) throw gave_up{};
+        r.advance();
+      }
+      o.step = r.step();
+    });
+    CHECK_FALSE(fake::recording());
+    CHECK(static_cast<int>(loop.nodes()) == fake::launches());
+    CHECK(fake::live() == 4);  // stream, two blocks, one graph
+    loop.replay(device.stream);
+    diffx::exec::cuda_graph other(std::move(loop));
+    other.replay(device.stream);
+    loop = std::move(other);
+    diffx::exec::cuda{device.stream}.wait();
+  } catch (diffx::error const& e) {
+    o.message = e.what();
+  } catch (gave_up const&) {
+    o.message = "gave up";
+  }
+  CHECK_FALSE(fake::recording());
+  CHECK(fake::live() == 3);
+  o.calls = fake::calls();
+  o.launches = fake::launches();
+  return o;
+}
+
+}  // namespace
+
+TEST_CASE("a recorded loop is one launch, and nothing of it is left when a call fails") {
+  auto const s = diffx::sampler{test::vp_process{}, diffx::solver::ddim{.eta = 1.0}};
+  outcome const plain = go(s, fake::fault::none, -1);
+  outcome const clean = record(s, fake::fault::none, -1);
+  CHECK(clean.message.empty());
+  CHECK(clean.step == steps);
+  CHECK(clean.called == plain.called);  // a replay asks the host for nothing
+  CHECK(clean.launches == plain.launches + 2);
+  CHECK(clean.calls == clean.launches + 5);  // begin, end, count, instantiate; wait
+  char const* const named[] = {"begin of a recording",
+                               "launch of a pass",
+                               "end of a recording",
+                               "count of nodes",
+                               "instantiation",
+                               "launch of a graph",
+                               "wait"};
+  bool seen[7] = {};
+  for (int k = 0; k < clean.calls; ++k) {
+    CAPTURE(k);
+    for (fake::fault const kind : {fake::fault::at_call, fake::fault::from_call_on}) {
+      outcome const o = record(s, kind, k);
+      CAPTURE(o.message);
+      bool known = false;
+      for (int i = 0; i < 7; ++i) {
+        bool const here = contains(o.message, named[i]);
+        seen[i] = seen[i] || here;
+        known = known || here;
+      }
+      CHECK(known);
+      CHECK(cudaPeekAtLastError() == cudaSuccess);
+    }
+  }
+  for (bool const one : seen) CHECK(one);
+  // What the network or an observer throws leaves the stream as it was, too.
+  CHECK(record(s, fake::fault::none, -1, 1).message == "gave up");
+  CHECK(record(s, fake::fault::none, -1).message.empty());
+}
+
+namespace {
+
+/// Launches of the steps that are not the network's.
+template <class Sampler>
+std::vector<int> own_launches(Sampler const& s) {
+  outcome const o = go(s, fake::fault::none, -1);
+  std::vector<int> own;
+  for (int i = 0; i < steps; ++i) {
+    own.push_back(o.calls_until[i + 1] - o.calls_until[i] -
+                  (o.called_until[i + 1] - o.called_until[i]));
+  }
+  return own;
+}
+
+}  // namespace
+
+TEST_CASE("launches of a step beside the network's: one a pass, one more for a reduction") {
+  using namespace diffx;
+  using launches = std::vector<int>;
+  test::vp_process const p;
+  CHECK(own_launches(sampler{p, solver::ddim{.eta = 1.0}}) == launches{1, 1, 1});
+  CHECK(own_launches(sampler{p, solver::dpmpp_2m{}, guidance::cfg{2.0}}) == launches{1, 1, 1});
+  CHECK(own_launches(sampler{p, solver::dpmpp_2m_sde{}}) == launches{1, 1, 1});
+  CHECK(own_launches(sampler{p, solver::heun{}}) == launches{2, 2, 2});
+  CHECK(own_launches(sampler{p, solver::unipc<2>{}}) == launches{1, 1, 1});
+  CHECK(own_launches(sampler{p, solver::ddim{}, guidance::rescale{guidance::cfg{2.0}, 0.7}}) ==
+        launches{2, 2, 2});
+  CHECK(own_launches(sampler{p, solver::ddim{}, guidance::none{}, cache::every_n<2>{}}) ==
+        launches{1, 1, 1});
+}
+
+TEST_CASE("a solver that reads the state back waits, and names the call that fails") {
+  auto const s = diffx::sampler{test::vp_process{}, diffx::solver::adaptive_dopri54{}};
+  outcome const clean = go(s, fake::fault::none, -1);
+  CHECK(clean.message.empty());
+  CHECK(clean.step == steps);
+  CHECK(clean.calls > clean.launches + 2);
+  bool copies = false;
+  for (int k = 0; k < clean.calls; ++k) {
+    outcome const o = go(s, fake::fault::at_call, k);
+    CHECK(contains(o.message, "diffx::exec::cuda: "));
+    copies = copies || contains(o.message, "read back: cudaErrorInvalidValue");
+    CHECK(fake::live() == 0);
+  }
+  CHECK(copies);
 }

@@ -17,27 +17,70 @@ namespace test {
 
 inline void ok(cudaError_t status) { REQUIRE(status == cudaSuccess); }
 
-template <class T, class Sampler, class Network>
+/// Values on the device, until the end of the scope.
+template <class T>
+class device_array {
+ public:
+  explicit device_array(std::size_t size) : size_(size) {
+    ok(cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T)));
+  }
+  explicit device_array(std::vector<T> const& values) : device_array(values.size()) {
+    ok(cudaMemcpy(data_, values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice));
+  }
+  ~device_array() { cudaFree(data_); }
+  device_array(device_array const&) = delete;
+  device_array& operator=(device_array const&) = delete;
+
+  T* data() const noexcept { return data_; }
+  std::span<T> span() const noexcept { return {data_, size_}; }
+  std::vector<T> back() const {
+    std::vector<T> values(size_);
+    ok(cudaMemcpy(values.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost));
+    return values;
+  }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_;
+};
+
+/// A stream, until the end of the scope.
+class stream {
+ public:
+  stream() { ok(cudaStreamCreate(&exec_.stream)); }
+  ~stream() { cudaStreamDestroy(exec_.stream); }
+  stream(stream const&) = delete;
+  stream& operator=(stream const&) = delete;
+
+  diffx::exec::cuda const& exec() const noexcept { return exec_; }
+
+ private:
+  diffx::exec::cuda exec_{};
+};
+
+/// Drives a run with nothing but its own steps.
+struct to_the_end {
+  template <class Run>
+  void operator()(Run& run) const {
+    run.finish();
+  }
+};
+
+template <class T, class Sampler, class Network, class Noise = diffx::noise::counted,
+          class Drive = to_the_end>
 std::vector<T> sampled_on_device(Sampler const& s, Network const& network,
                                  diffx::timetable const& grid, std::int64_t batch,
-                                 std::int64_t features) {
-  std::vector<T> back(static_cast<std::size_t>(batch * features));
-  diffx::exec::cuda exec{};
-  ok(cudaStreamCreate(&exec.stream));
-  T* x = nullptr;
-  ok(cudaMalloc(reinterpret_cast<void**>(&x), back.size() * sizeof(T)));
-  diffx::batch_view<T> const view{x, batch, features, 0};
-  auto const size = static_cast<std::size_t>(s.workspace_size(exec, network, view));
-  void* memory = nullptr;
-  ok(cudaMalloc(&memory, size));
-  auto run = s.start(exec, network, grid, view, std::span(static_cast<std::byte*>(memory), size));
-  run.finish();
-  exec.wait();
-  ok(cudaMemcpy(back.data(), x, back.size() * sizeof(T), cudaMemcpyDeviceToHost));
-  ok(cudaFree(x));
-  ok(cudaFree(memory));
-  ok(cudaStreamDestroy(exec.stream));
-  return back;
+                                 std::int64_t features, diffx::options<Noise> const& o = {},
+                                 Drive const& drive = {}) {
+  stream const on;
+  device_array<T> const x(static_cast<std::size_t>(batch * features));
+  diffx::batch_view<T> const view{x.data(), batch, features, 0};
+  device_array<std::byte> const memory(
+      static_cast<std::size_t>(s.workspace_size(on.exec(), network, view, o)));
+  auto run = s.start(on.exec(), network, grid, view, memory.span(), o);
+  drive(run);
+  on.exec().wait();
+  return x.back();
 }
 
 }  // namespace test

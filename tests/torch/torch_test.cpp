@@ -1,7 +1,9 @@
 // LibTorch models as denoisers: every kind of model gives the bits of the same network by hand.
 
+#include <diffx/denoiser/adapt/dlpack.hpp>
 #include <diffx/denoiser/adapt/torch.hpp>
 
+#include <ATen/DLConvertor.h>
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
@@ -221,4 +223,29 @@ TEST_CASE("what a model throws passes through unchanged") {
   CHECK_THROWS_AS(call(plain([](Tensor, Tensor) -> Tensor { throw 42; })), int);
   // A script that is given one argument too few says so itself.
   CHECK_THROWS_AS(call(plain(script())), c10::Error);
+}
+
+TEST_CASE("a LibTorch tensor is a view by DLPack, and a view is a tensor, in the same memory") {
+  Tensor const t = torch::randn({batch, channels, height, width});
+  DLManagedTensor* const borrowed = at::toDLPack(t);
+  auto const view = dlpack::view_of<float>(borrowed->dl_tensor, dlpack::host);
+  CHECK(view.data == t.data_ptr<float>());
+  CHECK(view.batch == batch);
+  CHECK(view.features == features);
+  {
+    Tensor const back = at::fromDLPack(
+        dlpack::lend<DLManagedTensor>(view, {batch, channels, height, width}, dlpack::host));
+    CHECK(back.data_ptr<float>() == view.data);
+    CHECK(back.sizes() == t.sizes());
+    CHECK(back.is_contiguous());
+  }  // LibTorch gives the loan back; the memory stays
+  CHECK(view.data[features] == t[1].flatten()[0].item<float>());
+  borrowed->deleter(borrowed);
+
+  DLManagedTensor* const turned = at::toDLPack(t.transpose(1, 2));
+  CHECK_THROWS_AS(dlpack::view_of<float>(turned->dl_tensor, dlpack::host), error);
+  turned->deleter(turned);
+  DLManagedTensor* const bytes = at::toDLPack(t.to(torch::kBFloat16));
+  CHECK_THROWS_AS(dlpack::view_of<std::uint16_t>(bytes->dl_tensor, dlpack::host), error);
+  bytes->deleter(bytes);
 }

@@ -12,6 +12,7 @@
 #include <diffx/detail/matrix_law.hpp>
 #include <diffx/detail/position_words.hpp>
 #include <diffx/detail/short_rows.hpp>
+#include <diffx/detail/team_row.hpp>
 #include <diffx/error.hpp>
 
 #include <array>
@@ -65,9 +66,13 @@ template <class S>
 requires requires { S::counts_capped; }
 inline constexpr bool counts_capped<S> = S::counts_capped;
 
-/// The one pass that follows an evaluation of a block of classes: every position by itself.
-template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise>
+/// The one pass that follows an evaluation of a block of classes: every position by itself. Tiles
+/// as in class_row: 1 where no row is longer than a tile.
+template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise,
+          int Tiles = 1024>
 struct class_pass {
+  using tables_type = team_tables<T>;
+
   Code* state;
   std::int64_t positions, first_sample;
   T const* source[G];
@@ -81,16 +86,24 @@ struct class_pass {
   DIFFX_HD void operator()(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    std::int64_t const first = layout.first_logit(sample, positions, position);
-    class_row<T, G> row;
-    for (int g = 0; g < G; ++g) {
-      row.source[g] = source[g] + first;
-      row.weight[g] = weight[g];
-    }
-    row.classes = layout.width(position);
-    row.excluded = layout.law(position).mask;
+    class_row<T, G, Tiles> row;
+    open(sample, position, row);
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
     put(index, sample, position, next);
+  }
+
+  /// One position by all threads of a team, which calls this with equal arguments: for solvers that
+  /// ask no more of a row than takes_short_rows says.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    team_row<T, G, Team> row(team, tables);
+    open(sample, position, row);
+    int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
+    // All threads have read the class before one writes another: only scan() leads to another, and
+    // it waits for all.
+    if (team.leads() && next != static_cast<int>(state[index])) put(index, sample, position, next);
   }
 
   /// The positions of a group at once; the same draws.
@@ -144,8 +157,19 @@ struct class_pass {
     state[index] = static_cast<Code>(next);
   }
 
-  DIFFX_HD int drawn(std::int64_t index, class_row<T, G>& row,
-                     position_words<Noise> const& words) const {
+  template <class Row>
+  DIFFX_HD void open(std::int64_t sample, std::int64_t position, Row& row) const {
+    std::int64_t const first = layout.first_logit(sample, positions, position);
+    for (int g = 0; g < G; ++g) {
+      row.source[g] = source[g] + first;
+      row.weight[g] = weight[g];
+    }
+    row.classes = layout.width(position);
+    row.excluded = layout.law(position).mask;
+  }
+
+  template <class Row>
+  DIFFX_HD int drawn(std::int64_t index, Row& row, position_words<Noise> const& words) const {
     if constexpr (counts_capped<Solver>) {
       return drawn_by(index, row, words, capped[index]);
     } else {
@@ -153,9 +177,9 @@ struct class_pass {
     }
   }
 
-  template <class... Count>
-  DIFFX_HD int drawn_by(std::int64_t index, class_row<T, G>& row,
-                        position_words<Noise> const& words, Count&... count) const {
+  template <class Row, class... Count>
+  DIFFX_HD int drawn_by(std::int64_t index, Row& row, position_words<Noise> const& words,
+                        Count&... count) const {
     int const now = static_cast<int>(state[index]);
     auto const& weights = layout.weights(words.position);
     auto const& law = layout.law(words.position);
@@ -452,25 +476,30 @@ class categorical_block {
     if constexpr (kernels_of < Guidance >> 0) {
       if (mixes_kernels(m)) return apply_kernels(exec, s, m);
     }
-    auto const layout = laws_.layout(*process_, s);
-    using layout_type = std::remove_const_t<decltype(layout)>;
-    class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise> pass{
-        x_.data, x_.features, x_.first_sample, {}, {}, layout, s.key, noise_, fixed_, capped_};
-    pass.key.block = block_;
     require_reachable<Exec>();
-    auto const mixed = mix(m);
-    for (int b = 0; b < branches; ++b) {
-      pass.source[b] = mixed.source[b];
-      pass.weight[b] = mixed.weight[b];
-    }
-    if constexpr (takes_short_rows<Solver> && !matrix_process<Process> &&
-                  !scores_classes<Prediction>) {
-      // Long rows one by one: a few of them are work for several threads.
-      if (laws_.has_short_rows()) {
-        return for_each_position(exec, x_.batch, x_.features, pass);
+    constexpr bool asks_little =
+        takes_short_rows<Solver> && !matrix_process<Process> && !scores_classes<Prediction>;
+    if constexpr (Exec::on_host || matrix_process<Process> || column_process<Process>) {
+      auto const pass = pass_of<>(s, m);
+      if constexpr (asks_little) {
+        // Long rows one by one: a few of them are work for several threads.
+        if (laws_.has_short_rows()) {
+          return for_each_position(exec, x_.batch, x_.features, pass);
+        }
+      }
+      exec.for_each_sample(x_.size(), pass);
+    } else {
+      // A thread has room for a short row and not for the sums of a long one, which a team shares.
+      if (laws_.law().classes <= class_row<logit_type, branches>::tile) {
+        return exec.for_each_sample(x_.size(), pass_of<1>(s, m));
+      }
+      auto const pass = pass_of<>(s, m);
+      if constexpr (asks_little && requires { exec.for_each_row(x_.size(), pass); }) {
+        exec.for_each_row(x_.size(), pass);
+      } else {
+        exec.for_each_sample(x_.size(), pass);
       }
     }
-    exec.for_each_sample(x_.size(), pass);
   }
 
   /// A branch that was not asked this time stands for one that was, with weight 0. The first one
@@ -563,6 +592,21 @@ class categorical_block {
   }
 
  private:
+  template <int... Tiles>
+  auto pass_of(categorical_stage const& s, prediction_mix const& m) {
+    auto const layout = laws_.layout(*process_, s);
+    using layout_type = std::remove_const_t<decltype(layout)>;
+    class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise, Tiles...> pass{
+        x_.data, x_.features, x_.first_sample, {}, {}, layout, s.key, noise_, fixed_, capped_};
+    pass.key.block = block_;
+    auto const mixed = mix(m);
+    for (int b = 0; b < branches; ++b) {
+      pass.source[b] = mixed.source[b];
+      pass.weight[b] = mixed.weight[b];
+    }
+    return pass;
+  }
+
   /// False where one kernel stands alone as it is: then the unguided pass draws from it.
   static bool mixes_kernels(prediction_mix const& m) {
     bool alone = true;

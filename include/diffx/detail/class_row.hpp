@@ -29,12 +29,15 @@ enum class row_measure { none, margin, entropy };
 /// A filter is a least logit that a class must have: keep_top_k() and the like find it in two
 /// reads, or four where more classes than a small buffer holds are near it, and need another scan()
 /// then. Classes that tie with the last one kept are kept.
-template <class T, int G>
+///
+/// With Tiles = 1 it is a row of at most `tile` classes, without filters and measures, that reads
+/// every logit twice and keeps none: on a device nothing but registers.
+template <class T, int G, int Tiles = 1024>
 class class_row {
  public:
   static constexpr T nothing = -std::numeric_limits<T>::infinity();
   static constexpr int tile = 256;
-  static constexpr int max_tiles = 1024;
+  static constexpr int max_tiles = Tiles;
 
   T const* source[G];
   T weight[G];
@@ -44,14 +47,24 @@ class class_row {
 
   /// False if the row holds NaN or +inf, or nothing but -inf: it is no distribution.
   template <row_measure Measure = row_measure::none>
-  [[gnu::noinline]] DIFFX_HD bool scan() noexcept {
+  DIFFX_HD bool scan() noexcept {
+    if constexpr (Tiles == 1) {
+      return scan_here<Measure>();  // a call would put the row into memory
+    } else {
+      return scan_apart<Measure>();
+    }
+  }
+
+  /// scan() in line.
+  template <row_measure Measure>
+  [[gnu::always_inline]] DIFFX_HD bool scan_here() noexcept {
     width_ = tile;
     while (static_cast<std::int64_t>(width_) * max_tiles < classes) width_ *= 2;
     largest_ = nothing;
     T second = nothing;
     double entropy_part = 0.0;  // sum of e^(l - largest) (l - largest) over the tiles so far
     double total = 0.0;         // sum of e^(l - largest), for the entropy alone
-    int const tiles = (classes + width_ - 1) / width_;
+    int const tiles = tile_count();
     for (int i = 0; i < tiles; ++i) {
       chunk_sums sums{nothing, 0, nothing, 0};
       for (int first = i * width_, last = end_of(i); first < last; first += tile) {
@@ -116,7 +129,7 @@ class class_row {
 
   /// The likeliest class, the lowest of equals; after scan().
   DIFFX_HD int likeliest() const noexcept {
-    int const tiles = (classes + width_ - 1) / width_;
+    int const tiles = tile_count();
     for (int i = 0; i < tiles; ++i) {
       if (top_[i] != largest_) continue;
       for (int k = i * width_, end = end_of(i); k < end; ++k) {
@@ -130,7 +143,7 @@ class class_row {
   /// 0 is never drawn.
   DIFFX_HD int draw(double u) const noexcept {
     double left = u * total_;
-    int const tiles = (classes + width_ - 1) / width_;
+    int const tiles = tile_count();
     int chosen = 0;
     for (int i = 0; i < tiles; ++i) {
       double const mass = static_cast<double>(sum_[i]);
@@ -158,7 +171,7 @@ class class_row {
   [[gnu::noinline]] DIFFX_HD void keep_top_k(int n) noexcept {
     if (n >= classes || !scan()) return;
     T low = lowest;
-    int const tiles = (classes + width_ - 1) / width_;
+    int const tiles = tile_count();
     if (tiles >= n) {  // every tile has its top: the n-th of these has n classes from it on
       T top[max_tiles];
       for (int i = 0; i < tiles; ++i) top[i] = top_[i];
@@ -206,6 +219,11 @@ class class_row {
     T second;    // the second largest
     T weighted;  // sum of exp(l - top) (l - top)
   };
+
+  template <row_measure Measure>
+  [[gnu::noinline]] DIFFX_HD bool scan_apart() noexcept {
+    return scan_here<Measure>();
+  }
 
   /// Words that are ordered as the numbers are.
   DIFFX_HD static word to_ordered(T l) noexcept {
@@ -336,7 +354,11 @@ class class_row {
   DIFFX_HD void raise(T to) noexcept { least = to > least ? to : least; }
 
   DIFFX_HD static bool is_nothing(T l) noexcept { return l == nothing; }
+  DIFFX_HD int tile_count() const noexcept {
+    return Tiles == 1 ? 1 : (classes + width_ - 1) / width_;
+  }
   DIFFX_HD int end_of(int i) const noexcept {
+    if constexpr (Tiles == 1) return classes;
     return (i + 1) * width_ < classes ? (i + 1) * width_ : classes;
   }
   DIFFX_HD T logit(int k) const noexcept {
@@ -462,6 +484,10 @@ class class_row {
   /// Adds at most `tile` logits to a running maximum and sums relative to it.
   template <row_measure Measure>
   DIFFX_HD void add_chunk(int first, int n, chunk_sums& s) const noexcept {
+    if constexpr (Tiles == 1) {
+      static_assert(Measure == row_measure::none);
+      return add_row(n, s);
+    }
 #ifndef __CUDA_ARCH__  // where a bound that is known would unroll both loops
     if constexpr (G == 1) {
       bool const excludes = excluded >= first && excluded < first + n;
@@ -479,6 +505,20 @@ class class_row {
     if (groups == tile / lanes) return reduce<Measure>(l, T(1), tile / lanes, s);
 #endif
     reduce<Measure>(l, T(1), groups, s);
+  }
+
+  /// All of a short row: column by column, as reduce() adds.
+  DIFFX_HD void add_row(int n, chunk_sums& s) const noexcept {
+    for (int k = 0; k < n; ++k) {
+      T const l = logit(k);
+      s.top = l > s.top ? l : s.top;
+    }
+    T const base = is_nothing(s.top) ? T(0) : s.top;
+    for (int j = 0; j < lanes && j < n; ++j) {
+      T column = 0;
+      for (int k = j; k < n; k += lanes) column += exp_weight(logit(k) - base);
+      s.sum += column;
+    }
   }
 
   int width_ = tile;

@@ -5,6 +5,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -34,6 +35,30 @@ __global__ void __launch_bounds__(cuda_block) sample_kernel(std::int64_t batch, 
   if (i < batch) op(i);
 }
 
+/// The threads of a block, for detail::team_row.
+struct block_team {
+  static constexpr int lanes = 16;
+
+  __device__ int lane() const noexcept { return static_cast<int>(threadIdx.x) % lanes; }
+  __device__ int group() const noexcept { return static_cast<int>(threadIdx.x) / lanes; }
+  __device__ int groups() const noexcept { return cuda_block / lanes; }
+  __device__ int rank() const noexcept { return static_cast<int>(threadIdx.x); }
+  __device__ int size() const noexcept { return cuda_block; }
+  __device__ bool leads() const noexcept { return threadIdx.x == 0; }
+  __device__ void wait() const noexcept { __syncthreads(); }
+  template <class T>
+  __device__ void gather(T mine, T (&all)[lanes]) const noexcept {
+    for (int j = 0; j < lanes; ++j) all[j] = __shfl_sync(0xFFFFFFFFu, mine, j, lanes);
+  }
+};
+
+/// One row a block.
+template <class Op>
+__global__ void __launch_bounds__(cuda_block, 2) row_kernel(std::int64_t rows, Op op) {
+  __shared__ typename Op::tables_type tables;
+  for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) op(i, block_team{}, tables);
+}
+
 inline void check(cudaError_t status, char const* what) {
   if (status == cudaSuccess) return;
   // The runtime would repeat it at the next launch, which is not to blame.
@@ -44,7 +69,8 @@ inline void check(cudaError_t status, char const* what) {
 
 }  // namespace detail
 
-/// One CUDA stream. Enqueues, never waits, never allocates; there is no default stream.
+/// One CUDA stream. Enqueues, never allocates, and waits only where a name says so; there is no
+/// default stream. exec::cuda_graph records a whole loop.
 ///
 /// Memory that a run touches must be reachable from the device. Element functions are named
 /// function objects, so neither --extended-lambda nor --expt-relaxed-constexpr is needed.
@@ -74,8 +100,24 @@ struct cuda {
     detail::check(cudaGetLastError(), "launch of a reduction");
   }
 
+  /// op(row, team, tables) for every row, by all threads of a block: detail::team_row.
+  template <class Op>
+  void for_each_row(std::int64_t rows, Op const& op) const {
+    if (rows == 0) return;
+    constexpr std::int64_t most = 2147483647;
+    detail::row_kernel<<<static_cast<unsigned>(rows < most ? rows : most), detail::cuda_block, 0,
+                         stream>>>(rows, op);
+    detail::check(cudaGetLastError(), "launch of rows");
+  }
+
   /// Waits for the stream, and reports what failed on the device since.
   void wait() const { detail::check(cudaStreamSynchronize(stream), "wait"); }
+
+  /// Waits for bytes of device memory: what a solver that chooses its steps by the state asks for.
+  void read_back(void* to, void const* from, std::size_t bytes) const {
+    detail::check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "read back");
+    wait();
+  }
 
  private:
   static unsigned grid(std::int64_t items) {

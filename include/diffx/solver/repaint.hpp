@@ -41,6 +41,7 @@ struct paste_known {
   DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
 #if defined(__CUDA_ARCH__)
     constexpr int width = 4;
+    n = n < width ? n : width;  // with this bound known, z stays in registers
 #else
     constexpr int width = 512;
 #endif

@@ -1,0 +1,409 @@
+// Steps and whole loops on a device, as replays of one graph, against what the device can do: a
+// copy of the same size and an empty kernel, both measured in this process around every case.
+//
+// Prints one number a line: case, quantity, value, with tabs between. limit_ratio = floor / time;
+// 1 is the speed of a copy, or of empty kernels where these take longer than the bytes.
+// A case whose samples are not those of the host is named on stderr and not reported; then, and
+// where there is no device, the exit code says so (1; 77).
+//
+//     bench_device [<text that a case must contain>]
+
+#include <diffx/exec/cuda_graph.cuh>
+#include <diffx/exec/host.hpp>
+#include <diffx/grid/time.hpp>
+#include <diffx/guidance/cfg.hpp>
+#include <diffx/noise/counted.hpp>
+#include <diffx/prediction/eps.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/absorbing.hpp>
+#include <diffx/process/uniform.hpp>
+#include <diffx/process/vp.hpp>
+#include <diffx/process/xor_packed.hpp>
+#include <diffx/sampler.hpp>
+#include <diffx/solver/ancestral.hpp>
+#include <diffx/solver/ddim.hpp>
+#include <diffx/solver/dpmpp_2m.hpp>
+#include <diffx/solver/dpmpp_2m_sde.hpp>
+#include <diffx/solver/heun.hpp>
+#include <diffx/solver/unipc.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace diffx;
+
+namespace {
+
+std::string chosen;  // what a case must contain
+int wrong = 0;
+
+bool asked_for(std::string const& name) { return name.find(chosen) != std::string::npos; }
+void report(std::string const& name, char const* quantity, double value) {
+  std::printf("%s\t%s\t%.6g\n", name.c_str(), quantity, value);
+  std::fflush(stdout);
+}
+void check(cudaError_t status, char const* what) { exec::detail::check(status, what); }
+
+template <class T>
+class buffer {
+ public:
+  explicit buffer(std::int64_t size) : size_(static_cast<std::size_t>(size)) {
+    check(cudaMalloc(reinterpret_cast<void**>(&data_), size_ * sizeof(T)), "allocation");
+  }
+  ~buffer() { cudaFree(data_); }
+  buffer(buffer const&) = delete;
+  buffer& operator=(buffer const&) = delete;
+  T* data() const noexcept { return data_; }
+  std::span<T> span() const noexcept { return {data_, size_}; }
+  std::size_t bytes() const noexcept { return size_ * sizeof(T); }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_;
+};
+
+class events {
+ public:
+  explicit events(cudaStream_t stream) : stream_(stream) {
+    check(cudaEventCreate(&begin_), "event");
+    check(cudaEventCreate(&end_), "event");
+  }
+  ~events() {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+  }
+  events(events const&) = delete;
+  events& operator=(events const&) = delete;
+
+  /// Microseconds of work on the stream: the median of `repeats`, after two that warm up.
+  template <class Work>
+  double time(Work const& work, int repeats = 21) const {
+    std::vector<double> all;
+    for (int i = 0; i < repeats + 2; ++i) {
+      check(cudaEventRecord(begin_, stream_), "event");
+      work();
+      check(cudaEventRecord(end_, stream_), "event");
+      check(cudaEventSynchronize(end_), "wait");
+      float ms = 0.0f;
+      check(cudaEventElapsedTime(&ms, begin_, end_), "elapsed time");
+      if (i >= 2) all.push_back(1e3 * static_cast<double>(ms));
+    }
+    std::nth_element(all.begin(), all.begin() + repeats / 2, all.end());
+    return all[static_cast<std::size_t>(repeats / 2)];
+  }
+
+ private:
+  cudaStream_t stream_;
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
+};
+
+// ---- limits ----
+
+struct nothing_op {
+  DIFFX_HD void operator()(std::int64_t) const {}
+};
+struct copy_op {
+  float const* from;
+  float* to;
+  DIFFX_HD void operator()(std::int64_t, std::int64_t first, int n) const {
+    float v[4];
+    if (n == 4) {
+      diffx::detail::load<true>(from + first, 4, v);
+      diffx::detail::store<true>(v, 4, to + first);
+    } else {
+      for (int i = 0; i < n; ++i) to[first + i] = from[first + i];
+    }
+  }
+};
+
+/// A replayed graph of `count` calls, in microseconds a call.
+template <class Enqueue>
+double time_nodes(cudaStream_t stream, int count, Enqueue const& enqueue) {
+  exec::cuda_graph const graph(stream, [&](exec::cuda_recorder const& exec) {
+    for (int i = 0; i < count; ++i) enqueue(exec);
+  });
+  return events(stream).time([&] { graph.replay(stream); }) / count;
+}
+
+/// Microseconds of an empty kernel in a graph.
+double node_time(cudaStream_t stream) {
+  return time_nodes(stream, 100, [](auto const& e) { e.for_each_sample(1, nothing_op{}); });
+}
+
+/// Bytes a microsecond of a copy of n floats, read and write counted: the better of the runtime's
+/// copy and a kernel's.
+double copy_speed(cudaStream_t stream, std::int64_t n) {
+  buffer<float> const from(n), to(n);
+  check(cudaMemsetAsync(from.data(), 1, from.bytes(), stream), "fill");
+  int const count = static_cast<int>(std::clamp<std::int64_t>((1 << 26) / n, 1, 50));
+  double const kernel = time_nodes(stream, count, [&](auto const& e) {
+    e.for_each_tile(1, n, copy_op{from.data(), to.data()});
+  });
+  double const runtime = time_nodes(stream, count, [&](auto const& e) {
+    check(cudaMemcpyAsync(to.data(), from.data(), from.bytes(), cudaMemcpyDeviceToDevice, e.stream),
+          "copy");
+  });
+  return 2.0 * static_cast<double>(from.bytes()) / std::min(kernel, runtime);
+}
+
+void limits(cudaStream_t stream) {
+  if (asked_for("limit/node")) report("limit/node", "us", node_time(stream));
+  if (asked_for("limit/launch")) {
+    exec::cuda const exec{stream};
+    auto const once = [&] {
+      exec.for_each_sample(1, nothing_op{});
+      exec.wait();
+    };
+    once();
+    auto const start = std::chrono::steady_clock::now();
+    for (int i = 0; i < 100; ++i) once();
+    std::chrono::duration<double, std::micro> const took = std::chrono::steady_clock::now() - start;
+    report("limit/launch", "us", took.count() / 100);
+  }
+  for (std::int64_t const n : {std::int64_t{1} << 16, std::int64_t{1} << 20, std::int64_t{1} << 24,
+                               std::int64_t{1} << 27}) {
+    std::string const name = "limit/copy/fp32/" + std::to_string(n);
+    if (!asked_for(name)) continue;
+    double const speed = copy_speed(stream, n);
+    report(name, "us", 8.0 * static_cast<double>(n) / speed);
+    report(name, "GB_s", 1e-3 * speed);
+  }
+}
+
+// ---- loops ----
+
+/// Leaves its output as it is: what is measured is the loop.
+template <class Prediction>
+struct no_op {
+  static constexpr int branches = 2;
+  Prediction prediction{};
+  template <class Exec, class X, class Out>
+  void operator()(Exec const&, X const&, query const&, Out const&) const noexcept {}
+};
+
+std::vector<std::byte> random_floats(std::size_t bytes, std::uint64_t seed) {
+  std::vector<std::byte> out(bytes / 4 * 4);
+  for (std::size_t at = 0; at < out.size(); at += 2048) {
+    float z[512];
+    std::size_t const n = std::min<std::size_t>(512, (out.size() - at) / 4);
+    noise::counted{seed}.fill({}, 0, static_cast<std::int64_t>(at / 4), static_cast<int>(n), z);
+    std::memcpy(out.data() + at, z, n * 4);
+  }
+  out.resize(bytes);
+  return out;
+}
+
+/// What a case needs to be timed: a state of [batch, features], and the bytes of a step.
+struct job {
+  std::string name;
+  std::int64_t batch, features;
+  double bytes;  // of a step, from the formula
+  int steps;
+  int repeats = 21;
+};
+
+struct loop_options {
+  diffx::start start = diffx::start::given;
+};
+
+/// Runs the loop on the host and on the device from the same bytes; how many values differ by more
+/// than rounding.
+template <class T, class Sampler, class Network>
+std::int64_t differing(cudaStream_t stream, Sampler const& s, Network const& network,
+                       timetable const& grid, std::int64_t batch, std::int64_t features,
+                       diffx::start from) {
+  options<> o{noise::counted{3}};
+  o.start = from;
+  std::vector<T> x(static_cast<std::size_t>(batch * features));
+  if (from == start::given) {
+    auto const bytes = random_floats(x.size() * sizeof(T), 1);
+    std::memcpy(x.data(), bytes.data(), bytes.size());
+  }
+  batch_view<T> const here{x.data(), batch, features};
+  auto const size = static_cast<std::size_t>(s.workspace_size(exec::host{}, network, here));
+  auto const filling = random_floats(size, 2);
+  buffer<T> const there(batch * features);
+  buffer<std::byte> const memory(static_cast<std::int64_t>(size));
+  check(cudaMemcpy(there.data(), x.data(), there.bytes(), cudaMemcpyHostToDevice), "copy");
+  check(cudaMemcpy(memory.data(), filling.data(), size, cudaMemcpyHostToDevice), "copy");
+
+  diffx::detail::workspace const own(static_cast<std::int64_t>(size));
+  std::memcpy(own.span().data(), filling.data(), size);
+  s.start(exec::host{}, network, grid, here, own.span(), o).finish();
+  exec::cuda const exec{stream};
+  s.start(exec, network, grid, batch_view<T>{there.data(), batch, features}, memory.span(), o)
+      .finish();
+  exec.wait();
+  std::vector<T> back(x.size());
+  check(cudaMemcpy(back.data(), there.data(), there.bytes(), cudaMemcpyDeviceToHost), "copy");
+  std::int64_t differ = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if constexpr (std::is_floating_point_v<T>) {
+      double const a = static_cast<double>(x[i]), b = static_cast<double>(back[i]);
+      differ += std::fabs(a - b) <= 1e-4 * (1.0 + std::fabs(a)) ? 0 : 1;
+    } else {
+      differ += x[i] != back[i] ? 1 : 0;
+    }
+  }
+  return differ;
+}
+
+template <class T, class Sampler, class Network>
+void time_loop(cudaStream_t stream, job const& j, Sampler const& s, Network const& network,
+               diffx::start from) {
+  if (!asked_for(j.name)) return;
+  auto const grid = [&] {
+    if constexpr (requires { std::declval<Sampler>().process.limit(); }) {
+      return grid::uniform_t(s.process, j.steps);
+    } else if constexpr (requires { std::declval<Sampler>().process.bits(); }) {
+      return grid::uniform_t(s.process, j.steps);
+    } else {
+      return grid::uniform_lambda(s.process, j.steps);
+    }
+  }();
+  std::int64_t const few = std::max<std::int64_t>(1, std::min<std::int64_t>(j.batch, 4));
+  std::int64_t const differ = differing<T>(stream, s, network, grid, few, j.features, from);
+  if (differ > few * j.features / 500) {
+    std::fprintf(stderr, "WRONG: %s: %lld of %lld values are not the host's\n", j.name.c_str(),
+                 static_cast<long long>(differ), static_cast<long long>(few * j.features));
+    ++wrong;
+    return;
+  }
+
+  std::int64_t const floats = std::max<std::int64_t>(1, static_cast<std::int64_t>(j.bytes / 8));
+  double const before = copy_speed(stream, floats), node = node_time(stream);
+  buffer<T> const x(j.batch * j.features);
+  batch_view<T> const view{x.data(), j.batch, j.features};
+  buffer<std::byte> const memory(s.workspace_size(exec::cuda{stream}, network, view));
+  {
+    auto const state = random_floats(std::min<std::size_t>(x.bytes(), 1 << 26), 1);
+    for (std::size_t at = 0; at < x.bytes() && from == start::given; at += state.size()) {
+      check(cudaMemcpy(reinterpret_cast<std::byte*>(x.data()) + at, state.data(),
+                       std::min(state.size(), x.bytes() - at), cudaMemcpyHostToDevice),
+            "copy");
+    }
+    auto const filling = random_floats(std::min<std::size_t>(memory.bytes(), 1 << 26), 2);
+    for (std::size_t at = 0; at < memory.bytes(); at += filling.size()) {
+      check(cudaMemcpy(memory.data() + at, filling.data(),
+                       std::min(filling.size(), memory.bytes() - at), cudaMemcpyHostToDevice),
+            "copy");
+    }
+  }
+  options<> o{noise::counted{3}};
+  o.start = from;
+  auto const enqueue = [&](auto const& exec) {
+    s.start(exec, network, grid, view, memory.span(), o).finish();
+  };
+  exec::cuda_graph const loop(stream, enqueue);
+  events const clock(stream);
+  double const us = clock.time([&] { loop.replay(stream); }, j.repeats) / j.steps;
+  double const streamed = clock.time([&] { enqueue(exec::cuda{stream}); }, j.repeats) / j.steps;
+  double const after = copy_speed(stream, floats);
+  double const nodes = static_cast<double>(loop.nodes()) / j.steps;
+  double const floor = std::max(j.bytes / std::max(before, after), node);
+  report(j.name, "us", us);
+  report(j.name, "limit_ratio", floor / us);
+  report(j.name, "bytes_floor", j.bytes);
+  report(j.name, "limit_drift", after / before);
+  report(j.name, "stream_us", streamed);
+  report(j.name, "nodes", nodes);
+  report(j.name, "workspace_B", static_cast<double>(memory.bytes()));
+}
+
+template <class Sampler>
+constexpr double step_bytes() {
+  using S = typename Sampler::solver_type;
+  constexpr int branches = Sampler::guidance_type::branches;
+  if constexpr (S::max_evals == 2 && S::states == 2) {
+    return 4.0 * (2 * (branches + 2) + 1);
+  } else {
+    return 4.0 * (2 + branches + S::history + (S::history > 0 ? 1 : 0));
+  }
+}
+
+template <class S, class G>
+void steps(cudaStream_t stream, char const* name, S solver, G guidance) {
+  sampler const s{process::vp<>{}, solver, guidance};
+  constexpr std::pair<std::int64_t, std::int64_t> shapes[] = {
+      {1, 1024}, {1, 16384}, {64, 3072}, {8, 65536}, {16, 1 << 20}, {64, 1 << 20}};
+  for (auto const& [batch, features] : shapes) {
+    std::string const full = "step/vp-" + std::string(name) + "/fp32/" + std::to_string(batch) +
+                             "/" + std::to_string(features);
+    auto const n = static_cast<double>(batch * features);
+    time_loop<float>(stream, {full, batch, features, step_bytes<decltype(s)>() * n, 20}, s,
+                     no_op<prediction::eps>{}, start::given);
+  }
+}
+
+template <class Process>
+void classes(cudaStream_t stream, char const* name, Process const& process, std::int64_t batch,
+             std::int64_t positions) {
+  int const width = process.limit().classes;
+  std::string const full = std::string(name) + "/fp32/" + std::to_string(batch * positions) + "/" +
+                           std::to_string(width);
+  double const rows = static_cast<double>(batch * positions);
+  time_loop<std::int32_t>(stream, {full, batch, positions, rows * (4.0 * width + 8.0), 4, 9},
+                          sampler{process, solver::ancestral{}},
+                          no_op<prediction::x0_posterior<>>{}, start::prior);
+}
+
+void bits(cudaStream_t stream) {
+  constexpr std::int64_t batch = 4096, width = 4096;
+  process::xor_packed const process(schedule::flip_quadratic(8, 0.01), width);
+  time_loop<std::uint32_t>(stream,
+                           {"binary/xor-ancestral/fp32/4096/4096", batch, width / 32,
+                            static_cast<double>(batch * width) * 4.25, 8},
+                           sampler{process, solver::ancestral{}},
+                           no_op<prediction::x0_posterior<>>{}, start::prior);
+}
+
+void all(cudaStream_t stream) {
+  limits(stream);
+  steps(stream, "ddim-none", solver::ddim{}, guidance::none{});
+  steps(stream, "ddim-cfg", solver::ddim{}, guidance::cfg{3.0});
+  steps(stream, "ddim_eta1-none", solver::ddim{.eta = 1.0}, guidance::none{});
+  steps(stream, "dpmpp_2m-none", solver::dpmpp_2m{}, guidance::none{});
+  steps(stream, "dpmpp_2m-cfg", solver::dpmpp_2m{}, guidance::cfg{3.0});
+  steps(stream, "dpmpp_2m_sde-none", solver::dpmpp_2m_sde{}, guidance::none{});
+  steps(stream, "heun-none", solver::heun{}, guidance::none{});
+  steps(stream, "unipc_2-none", solver::unipc<2>{}, guidance::none{});
+  classes(stream, "token/absorbing-ancestral", process::absorbing<>(50257), 1, 32);
+  classes(stream, "token/absorbing-ancestral", process::absorbing<>(50257), 8, 32);
+  classes(stream, "token/absorbing-ancestral", process::absorbing<>(126464), 1, 32);
+  classes(stream, "tabular/uniform-ancestral", process::uniform<>(8), 4096, 32);
+  classes(stream, "graph/uniform-ancestral", process::uniform<>(5), 64, 8128);
+  bits(stream);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 1) chosen = argv[1];
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    std::fprintf(stderr, "SKIPPED: no CUDA device\n");
+    return 77;
+  }
+  try {
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreate(&stream), "stream");
+    all(stream);
+    cudaStreamDestroy(stream);
+  } catch (error const& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+  return wrong > 0 ? 1 : 0;
+}

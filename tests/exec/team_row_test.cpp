@@ -1,0 +1,206 @@
+// A row that several threads read together: the numbers of class_row, bit for bit, for every
+// thread. The threads of a block are stood for by std::thread.
+
+#include <diffx/detail/categorical_block.hpp>
+#include <diffx/detail/team_row.hpp>
+#include <diffx/noise/counted.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/absorbing.hpp>
+#include <diffx/solver/ancestral.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <doctest/doctest.h>
+#include <limits>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using diffx::detail::class_row;
+using diffx::detail::team_row;
+using diffx::detail::team_tables;
+
+/// What threads of a team need to talk.
+struct meeting {
+  explicit meeting(int threads)
+      : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
+  int size;
+  std::barrier<> all;
+  std::vector<double> value;
+};
+
+struct thread_team {
+  static constexpr int lanes = 16;
+  meeting* of;
+  int place;
+
+  int lane() const noexcept { return place % lanes; }
+  int group() const noexcept { return place / lanes; }
+  int groups() const noexcept { return of->size / lanes; }
+  int rank() const noexcept { return place; }
+  int size() const noexcept { return of->size; }
+  bool leads() const noexcept { return place == 0; }
+  void wait() const { of->all.arrive_and_wait(); }
+  template <class T>
+  void gather(T mine, T (&all)[lanes]) const {
+    of->value[static_cast<std::size_t>(place)] = static_cast<double>(mine);
+    wait();
+    for (int j = 0; j < lanes; ++j) {
+      all[j] = static_cast<T>(of->value[static_cast<std::size_t>(group() * lanes + j)]);
+    }
+    wait();
+  }
+};
+
+/// Calls f(team) on all threads of a team.
+template <class F>
+void by_team(int threads, F const& f) {
+  meeting m(threads);
+  std::vector<std::thread> pool;
+  for (int i = 0; i < threads; ++i) pool.emplace_back([&m, &f, i] { f(thread_team{&m, i}); });
+  for (auto& t : pool) t.join();
+}
+
+template <class T>
+std::vector<T> logits_of(int classes, std::uint64_t seed) {
+  std::vector<T> l(static_cast<std::size_t>(classes));
+  for (int first = 0; first < classes; first += 512) {
+    diffx::noise::counted{seed}.fill({}, 0, first, std::min(512, classes - first),
+                                     l.data() + first);
+  }
+  for (auto& v : l) v *= T(3);
+  return l;
+}
+
+// 1 is what rounding leaves at worst; with equal logits the others lie on borders.
+double const draws[] = {1e-12, 0.1, 0.25, 0.37, 0.5, 0.9, 1.0 - 1e-13, 1.0};
+
+struct answers {
+  bool scans = false;
+  std::vector<double> probability;
+  std::vector<int> drawn;
+  bool operator==(answers const&) const = default;
+};
+
+template <class Row>
+answers ask(Row& row) {
+  answers a;
+  a.scans = row.scan();
+  if (!a.scans) return a;
+  for (int const k : {0, row.classes / 3, row.classes - 1})
+    a.probability.push_back(row.probability(k));
+  for (double const u : draws) a.drawn.push_back(row.draw(u));
+  return a;
+}
+
+template <class T, int G>
+void compare(std::vector<T> const (&l)[G], T const (&weight)[G], int excluded, int threads) {
+  auto const classes = static_cast<int>(l[0].size());
+  CAPTURE(classes);
+  CAPTURE(threads);
+  auto const open = [&](auto& row) {
+    for (int g = 0; g < G; ++g) {
+      row.source[g] = l[g].data();
+      row.weight[g] = weight[g];
+    }
+    row.classes = classes;
+    row.excluded = excluded;
+  };
+  auto const alone = std::make_unique<class_row<T, G>>();
+  open(*alone);
+  answers const expected = ask(*alone);
+  auto const tables = std::make_unique<team_tables<T>>();
+  std::atomic<int> same{0};
+  by_team(threads, [&](thread_team const& team) {
+    for (int twice = 0; twice < 2; ++twice) {  // the tables serve row after row
+      team_row<T, G, thread_team> row(team, *tables);
+      open(row);
+      same += ask(row) == expected ? 1 : 0;
+    }
+  });
+  CHECK(same == 2 * threads);
+  if (classes <= class_row<T, G>::tile) {
+    class_row<T, G, 1> thin;
+    open(thin);
+    CHECK(ask(thin) == expected);
+  }
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T, float, double) {
+  constexpr T none = -std::numeric_limits<T>::infinity();
+  for (int const classes : {1, 2, 15, 16, 17, 100, 255, 256, 257, 511, 1000, 5000}) {
+    std::vector<T> l[1] = {logits_of<T>(classes, 7)};
+    compare<T, 1>(l, {T(1)}, -1, 32);
+    compare<T, 1>(l, {T(0.7)}, classes / 2, 16);
+    std::vector<T> two[2] = {l[0], logits_of<T>(classes, 8)};
+    two[0][0] = two[1][static_cast<std::size_t>(classes / 2)] = none;
+    compare<T, 2>(two, {T(2), T(-1)}, classes - 1, 48);
+    compare<T, 2>(two, {T(1), T(0)}, -1, 32);
+    for (T const odd :
+         {none, std::numeric_limits<T>::infinity(), std::numeric_limits<T>::quiet_NaN()}) {
+      std::vector<T> bad[1] = {l[0]};
+      bad[0][static_cast<std::size_t>(classes / 3)] = odd;
+      compare<T, 1>(bad, {T(1)}, -1, 32);
+    }
+    std::vector<T> nothing[1] = {std::vector<T>(static_cast<std::size_t>(classes), none)};
+    compare<T, 1>(nothing, {T(1)}, -1, 32);
+    std::vector<T> equal[1] = {std::vector<T>(static_cast<std::size_t>(classes), T(2))};
+    compare<T, 1>(equal, {T(1)}, -1, 32);
+    std::fill(equal[0].begin() + (classes + 1) / 2, equal[0].end(), none);
+    compare<T, 1>(equal, {T(1)}, -1, 32);
+    // A tile of nothing before one that is all of the law.
+    nothing[0].back() = T(3);
+    compare<T, 1>(nothing, {T(1)}, -1, 32);
+  }
+}
+
+TEST_CASE("team_row: a row of 1024 tiles, and of more") {
+  // The last round has a tile for one of three groups.
+  std::vector<float> full[1] = {logits_of<float>(1024 * 256 - 100, 9)};
+  compare<float, 1>(full, {1.0f}, -1, 48);
+  std::vector<float> l[1] = {logits_of<float>(300000, 9)};
+  compare<float, 1>(l, {1.0f}, 299999, 32);
+}
+
+TEST_CASE("a team takes the step of one thread, position by position") {
+  constexpr int classes = 700;
+  constexpr std::int64_t positions = 12;
+  diffx::process::absorbing<> const masks(classes);
+  auto const l = logits_of<float>(classes * positions, 11);
+  using layout = diffx::detail::same_positions<diffx::detail::limit_law>;
+  using pass_type =
+      diffx::detail::class_pass<std::int32_t, float, 1, layout, diffx::prediction::x0_posterior<>,
+                                diffx::solver::ancestral, diffx::noise::counted>;
+  std::vector<std::uint8_t> fixed(positions, 0);
+  fixed[3] = 1;
+  auto const start = [&] {
+    std::vector<std::int32_t> x(positions, classes);
+    x[5] = 17;  // not masked: it stays without a look at its row
+    return x;
+  };
+  auto const pass = [&](std::vector<std::int32_t>& x) {
+    return pass_type{x.data(),   positions, 0,
+                     {l.data()}, {1.0f},    {masks.limit(), classes, {0.0, 0.0, 0.0, 0.6}},
+                     {2},        {5},       fixed.data(),
+                     nullptr};
+  };
+  auto one = start(), many = start();
+  for (std::int64_t i = 0; i < positions; ++i) pass(one)(i);
+  auto const tables = std::make_unique<team_tables<float>>();
+  auto const shared = pass(many);
+  by_team(32, [&](thread_team const& team) {
+    for (std::int64_t i = 0; i < positions; ++i) shared(i, team, *tables);
+  });
+  CHECK(one == many);
+  CHECK(one[3] == classes);
+  CHECK(one[5] == 17);
+  CHECK(std::count(one.begin(), one.end(), classes) < positions);
+}
