@@ -34,15 +34,18 @@ enum class start {
   noised,  // clean data, which is first noised to the first level (image to image)
 };
 
-/// What stays in every step and is no part of the noise: of each block that holds classes or points
-/// on spheres 1 where the one in the caller's buffer stays (a prompt, a text with holes), [batch,
-/// positions]; of packed bits the bytes of a mask packed as they are; null where all is free.
+/// What stays in every step and is no part of the noise: of each block 1 where the class, point on
+/// a sphere or number in the caller's buffer stays (a prompt, a text with holes, the padding of a
+/// graph), [batch, positions]; of packed bits the bytes of a mask packed as they are; null where
+/// all is free. A number that stays is shown to the network without noise at every level; to paint
+/// the rest of an image use solver::repaint.
 ///
 ///     o.fixed = mask.data();              // of the first block
 ///     o.fixed = {nullptr, mask.data()};   // of the second
 ///
-/// Errors    more than eight blocks throws; a run refuses a mask for a block of numbers, and one
-///           for a block that its state has not.
+/// Errors    more than eight blocks throws; a run refuses a mask for a block that its state has
+/// not,
+///           and one of numbers with a solver that chooses its steps by their error.
 class fixed_positions {
  public:
   static constexpr std::size_t most_blocks = 8;
@@ -71,7 +74,7 @@ struct options {
   int first_step = 0;         // a run may begin and end anywhere on its timetable
   int last_step = -1;         // -1: the timetable's last
   bool check_finite = false;  // report NaN or inf from the network (one more read of it)
-  fixed_positions fixed{};    // a mask of what stays, of any block that holds no numbers
+  fixed_positions fixed{};    // a mask of what stays, of any block
 };
 
 template <class Noise>
@@ -550,11 +553,7 @@ class run {
   void fix() {
     if (options_.fixed[B] == nullptr) return;
     auto& block = std::get<B>(blocks_);
-    if constexpr (requires { block.fix(options_.fixed[B]); }) {
-      block.fix(options_.fixed[B]);
-    } else {
-      detail::refuse_fixed_numbers(B);
-    }
+    block.fix(options_.fixed[B]);
   }
 
   /// False if every block is done already: then the step costs no evaluation.

@@ -22,6 +22,13 @@ struct noise_term {
   double weight = 0.0;
 };
 
+/// Whose norms the length of a Langevin step follows from: see solver::langevin_corrector.
+enum class langevin_norms {
+  batch,   // the means over the batch of |xi| and |S|: a sample depends on its batch
+  sample,  // of the sample alone: |S|, and the root of its number of elements
+  level,   // of the noise level alone: eps = -sigma S has the norm of xi
+};
+
 /// One model evaluation and the one pass over memory that follows it.
 ///
 ///     m  = the guided prediction, in the solver's frame
@@ -47,6 +54,12 @@ struct stage {
   std::array<double, max_history> history{};
   std::array<noise_term, max_noise> noise{};
   double hook = 0.0;  // weight of (x0 after the guidance's hook - x0 before it), beside m's own
+
+  // Not 0: a Langevin step, x' = x + c S + sqrt(2 c) xi with c = langevin |xi|^2 / |S|^2, where S =
+  // sum_j state[j] x_j + sum_j history[j] m_j and noise[0] names xi. For a solver that declares
+  // moves_by_norm.
+  double langevin = 0.0;
+  langevin_norms norms = langevin_norms::sample;
 
   // With a learned variance v in [-1, 1], noise[0].weight is multiplied by
   // exp(log_std[0] + log_std[1] v), element by element.
@@ -163,7 +176,8 @@ concept linear_solver =
 /// | `S::remembers`       | doubles that the run keeps for it: run.memory(), in checkpoints too   |
 /// | `s.advance(run)`     | takes the grid step with the run's primitives; true once it is done   |
 ///
-/// A linear solver may declare `pure_passes = true` as well: it plans passes without a call.
+/// A linear solver may declare `pure_passes = true` as well: it plans passes without a call. With
+/// `moves_by_norm = true` it plans Langevin steps, whose length follows from norms of the state.
 template <class S>
 concept dynamic_solver = linear_solver<S> && S::reads_device;
 
@@ -220,6 +234,12 @@ concept sphere_solver =
   { S::max_evals } -> std::convertible_to<int>;
   requires S::on_sphere;
 };
+
+template <class S>
+inline constexpr bool moves_by_norm = false;
+template <class S>
+requires requires { S::moves_by_norm; }
+inline constexpr bool moves_by_norm<S> = S::moves_by_norm;
 
 template <class S>
 inline constexpr bool takes_scores = false;

@@ -43,10 +43,11 @@ struct pass_data {
   T const* sample_limit = nullptr;  // [batch], x0_hook::dynamic
   T log_std[2] = {};
 
-  T* target = nullptr;           // the new state
-  T* kept_output = nullptr;      // m, for the history
-  T* kept_prediction = nullptr;  // the combined prediction, for the cache
-  T* next_input = nullptr;       // input_scale x', for a network with a scaled input
+  std::uint8_t const* fixed = nullptr;  // [batch, features], 1 where the state stays
+  T* target = nullptr;                  // the new state
+  T* kept_output = nullptr;             // m, for the history
+  T* kept_prediction = nullptr;         // the combined prediction, for the cache
+  T* next_input = nullptr;              // input_scale x', for a network with a scaled input
   T input_scale = 1;
   T* preview = nullptr;  // the x0 estimate, for an observer
 };
@@ -212,6 +213,11 @@ struct fused_pass {
 #if defined(__CUDA_ARCH__)
     T next[4], combined[4] = {}, x0[4] = {}, output[4] = {};
     for (int i = 0; i < 4; ++i) next[i] = element(i, combined[i], x0[i], output[i]);
+    if (d.fixed != nullptr) {
+      for (int i = 0; i < 4; ++i) {
+        if (i < n && d.fixed[base + i] != 0) next[i] = x[0][i];
+      }
+    }
     auto const write = [&](auto shape) {
       constexpr bool all = decltype(shape)::value;
       if (d.kept_output != nullptr) store<all>(output, n, d.kept_output + base);
@@ -230,14 +236,15 @@ struct fused_pass {
     }
 #else
     bool const plain = d.kept_output == nullptr && d.kept_prediction == nullptr &&
-                       d.next_input == nullptr && d.preview == nullptr;
+                       d.next_input == nullptr && d.preview == nullptr && d.fixed == nullptr;
     if (plain) {
       DIFFX_INDEPENDENT
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
         target[i] = element(i, combined, x0, output);
       }
-    } else if (d.kept_prediction == nullptr && d.next_input == nullptr && d.preview == nullptr) {
+    } else if (d.kept_prediction == nullptr && d.next_input == nullptr && d.preview == nullptr &&
+               d.fixed == nullptr) {
       T* const kept = d.kept_output + base;
       DIFFX_INDEPENDENT
       for (int i = 0; i < n; ++i) {
@@ -249,7 +256,8 @@ struct fused_pass {
     } else {
       for (int i = 0; i < n; ++i) {
         T combined{}, x0{}, output{};
-        T const next = element(i, combined, x0, output);
+        T next = element(i, combined, x0, output);
+        if (d.fixed != nullptr && d.fixed[base + i] != 0) next = x[0][i];
         if (d.kept_output != nullptr) d.kept_output[base + i] = output;
         if (d.kept_prediction != nullptr) d.kept_prediction[base + i] = combined;
         if (d.preview != nullptr) d.preview[base + i] = x0;
