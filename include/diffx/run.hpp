@@ -86,7 +86,8 @@ struct progress {
   int step = 0;         // steps done since the timetable's start
   int steps = 0;        // where the run ends
   int evaluations = 0;  // calls of the network per sample and branch group
-  int nfe = 0;          // network evaluations per sample; a guided evaluation counts 2
+  int nfe = 0;          // network evaluations per sample; a guided evaluation counts 2, and one of
+                        // several networks all of them
   level at;             // the level reached
 };
 
@@ -613,7 +614,7 @@ class run {
       if (!keeps_kv && m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
       query const q{step_, stage_, b, s.at, s.to};
       call(q, s.at, b, std::make_index_sequence<blocks>{});
-      ++nfe_;
+      nfe_ += networks_of<Denoiser>;
     }
     if constexpr (keeps_kv) kv_.finish(step_);
     if constexpr (detail::watches_state<cache_type>) std::get<0>(blocks_).note_seen();
@@ -679,6 +680,9 @@ class run {
     auto const& stages = plan_of<0>().stages();
     bool const more = index + 1 < stages.size();
     auto const one = [&](auto& block, auto const& p, auto* preview) {
+      if constexpr (requires { p.stages()[index].holds; }) {
+        if (p.stages()[index].holds) return;
+      }
       block.apply(*exec_, p.stages()[index], m, ends_step,
                   more && p.stages()[index + 1].evaluates ? &p.stages()[index + 1].at : nullptr,
                   preview);

@@ -45,6 +45,7 @@ struct stage {
   bool evaluates = true;  // false: a pass without a model call
   bool keeps = false;     // m becomes history[0] of the following stages
   bool retains = false;   // the current state stays as state[1] of the following stages
+  bool holds = false;     // another block's: this one is shown and stays as it is
   level at;               // what the network is told
   level convert;          // where its output is converted; equal to `at` unless a solver says so
   level to;               // where the stage goes
@@ -72,6 +73,7 @@ struct categorical_stage {
   static constexpr int max_weights = 4;
 
   bool evaluates = true;
+  bool holds = false;  // another block's: this one is shown and stays as it is
   level at, convert, to;
   std::array<double, max_weights> weight{};  // what they mean is the solver's
   noise::key key;                            // the words of each position
@@ -86,6 +88,7 @@ struct categorical_stage {
 /// or, if `hard`, x' = [p(x0 = 1) > 1/2] xor Bernoulli(same).
 struct binary_stage {
   bool evaluates = true;
+  bool holds = false;  // another block's: this one is shown and stays as it is
   level at, convert, to;
   double same = 0.0;   // p(x' != x) where the clean bit is x
   double other = 1.0;  // and where it is not

@@ -30,7 +30,7 @@ namespace diffx::solver {
 /// N steps cost N evaluations. The last step of the timetable returns the mean after the second
 /// half, without that half's noise, unless `noisy_end`.
 ///
-/// Source    Jo et al. 2022 (GDSS), arXiv:2202.02514, Section 4 and Algorithm 1.
+/// Source    Jo et al. 2022 (GDSS), arXiv:2202.02514, Section 3.3.
 /// Shapes    x, eps: [batch, features]; one output kept.
 /// Errors    snr below 0, or an inversion, throws when the run is planned.
 struct s4 {
