@@ -66,7 +66,9 @@
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/denoiser/residual_energy.hpp>
 #include <diffx/denoiser/shifted.hpp>
+#include <diffx/denoiser/squared_error.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
+#include <diffx/denoiser/twigs.hpp>
 #include <diffx/domain/graph/degree_guided.hpp>
 #include <diffx/domain/graph/degree_sequence.hpp>
 #include <diffx/domain/graph/edge_removal.hpp>
@@ -75,6 +77,7 @@
 #include <diffx/domain/graph/graph_batch.hpp>
 #include <diffx/domain/graph/isomorphism.hpp>
 #include <diffx/domain/graph/labelled_graph.hpp>
+#include <diffx/domain/graph/number_graphs.hpp>
 #include <diffx/domain/graph/pairs.hpp>
 #include <diffx/domain/graph/planarity.hpp>
 #include <diffx/domain/graph/sparse_graph.hpp>
@@ -202,6 +205,7 @@
 #include <diffx/recipe/e2d2.hpp>
 #include <diffx/recipe/edlm.hpp>
 #include <diffx/recipe/fast_dllm.hpp>
+#include <diffx/recipe/gdss.hpp>
 #include <diffx/recipe/gsdm.hpp>
 #include <diffx/recipe/llada.hpp>
 #include <diffx/recipe/mdlm.hpp>
@@ -212,6 +216,7 @@
 #include <diffx/recipe/sfdlm.hpp>
 #include <diffx/recipe/tabddpm.hpp>
 #include <diffx/recipe/trado.hpp>
+#include <diffx/recipe/twigs.hpp>
 #include <diffx/recipe/udlm.hpp>
 #include <diffx/registry.hpp>
 #include <diffx/rule/cache_and_denoiser.hpp>
@@ -320,13 +325,16 @@
 #include <diffx/solver/restart.hpp>
 #include <diffx/solver/reverse_diffusion.hpp>
 #include <diffx/solver/runge_kutta.hpp>
+#include <diffx/solver/s4.hpp>
 #include <diffx/solver/sa_solver.hpp>
 #include <diffx/solver/scm.hpp>
+#include <diffx/solver/stem.hpp>
 #include <diffx/solver/stochastic_flow.hpp>
 #include <diffx/solver/tableau.hpp>
 #include <diffx/solver/tag_generate.hpp>
 #include <diffx/solver/tau_leaping.hpp>
 #include <diffx/solver/tcd.hpp>
+#include <diffx/solver/trunk.hpp>
 #include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
 #include <diffx/solver/xor_renoise.hpp>

@@ -126,8 +126,10 @@
 #include <diffx/solver/restart.hpp>
 #include <diffx/solver/reverse_diffusion.hpp>
 #include <diffx/solver/runge_kutta.hpp>
+#include <diffx/solver/s4.hpp>
 #include <diffx/solver/sa_solver.hpp>
 #include <diffx/solver/scm.hpp>
+#include <diffx/solver/stem.hpp>
 #include <diffx/solver/stochastic_flow.hpp>
 #include <diffx/solver/tag_generate.hpp>
 #include <diffx/solver/tau_leaping.hpp>
@@ -176,8 +178,9 @@ using special_solvers =
     type_list<solver::restart, solver::churn<>, solver::adaptive_dopri54, solver::dpm_adaptive<3>,
               solver::dpm_solver_blocks<frame::x0, 2>, solver::ddpm_learned, solver::ddim_inverse,
               solver::flow_ancestral, solver::stochastic_flow<>, solver::euler_maruyama,
-              solver::reverse_diffusion, solver::langevin_corrector<>, solver::consistency,
-              solver::lcm, solver::tcd, solver::scm, solver::flow_lcm, solver::flow_map>;
+              solver::reverse_diffusion, solver::langevin_corrector<>, solver::s4,
+              solver::stem<solver::ddpm>, solver::consistency, solver::lcm, solver::tcd,
+              solver::scm, solver::flow_lcm, solver::flow_map>;
 
 /// The same for blocks of classes.
 using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>,

@@ -35,16 +35,17 @@ enum class start {
   noised,  // clean data, which is first noised to the first level (image to image)
 };
 
-/// What stays in every step and is no part of the noise: of each block that holds classes or points
-/// on spheres 1 where the one in the caller's buffer stays (a prompt, a text with holes), [batch,
-/// positions]; of packed bits the bytes of a mask packed as they are; null where all is free.
+/// What stays in every step and is no part of the noise: of each block 1 where the class, point on
+/// a sphere or number in the caller's buffer stays (a prompt, a text with holes, the padding of a
+/// graph), [batch, positions]; of packed bits the bytes of a mask packed as they are; null where
+/// all is free. A number that stays is shown to the network without noise at every level; to paint
+/// the rest of an image use solver::repaint.
 ///
 ///     o.fixed = mask.data();              // of the first block
 ///     o.fixed = {nullptr, mask.data()};   // of the second
 ///
-/// Errors    more than eight blocks throws; a run refuses a mask for a block of numbers, for which
-///           there are solver::repaint and denoiser::clamp_clean, and one for a block that its
-///           state has not.
+/// Errors    more than eight blocks throws; a run refuses a mask for a block that its state has
+///           not, and one of numbers with a solver that chooses its steps by their error.
 class fixed_positions {
  public:
   static constexpr std::size_t most_blocks = 8;
@@ -73,7 +74,7 @@ struct options {
   int first_step = 0;         // a run may begin and end anywhere on its timetable
   int last_step = -1;         // -1: the timetable's last
   bool check_finite = false;  // report NaN or inf from the network (one more read of it)
-  fixed_positions fixed{};    // a mask of what stays, of any block that holds no numbers
+  fixed_positions fixed{};    // a mask of what stays, of any block
 };
 
 template <class Noise>
@@ -85,7 +86,8 @@ struct progress {
   int step = 0;         // steps done since the timetable's start
   int steps = 0;        // where the run ends
   int evaluations = 0;  // calls of the network per sample and branch group
-  int nfe = 0;          // network evaluations per sample; a guided evaluation counts 2
+  int nfe = 0;          // network evaluations per sample; a guided evaluation counts 2, and one of
+                        // several networks all of them
   level at;             // the level reached
 };
 
@@ -565,24 +567,18 @@ class run {
   /// What the denoiser observes stays as it is in the caller's buffer.
   void hold_observed() {
     auto& block = std::get<0>(blocks_);
-    constexpr bool holds = requires { block.hold(nullptr); };
-    static_assert(blocks == 1 && holds,
+    constexpr bool takes = requires { std::remove_cvref_t<decltype(block)>::takes_observed; };
+    static_assert(blocks == 1 && takes,
                   "diffx: denoiser::clamp_clean keeps a part of one block of numbers. Blocks of "
                   "classes and points on spheres take options.fixed.");
     auto const x = block.x();
     detail::check_observed(denoiser_->observed, x.batch, x.features);
-    block.hold(denoiser_->observed.data);
+    block.fix(denoiser_->observed.data);
   }
 
   template <std::size_t B>
   void fix() {
-    if (options_.fixed[B] == nullptr) return;
-    auto& block = std::get<B>(blocks_);
-    if constexpr (requires { block.fix(options_.fixed[B]); }) {
-      block.fix(options_.fixed[B]);
-    } else {
-      detail::refuse_fixed_numbers(B);
-    }
+    if (options_.fixed[B] != nullptr) std::get<B>(blocks_).fix(options_.fixed[B]);
   }
 
   /// False if every block is done already: then the step costs no evaluation.
@@ -642,7 +638,7 @@ class run {
       if (!keeps_kv && m.weight[static_cast<std::size_t>(b)] == 0.0) continue;
       query const q{step_, stage_, b, s.at, s.to};
       call(q, s.at, b, std::make_index_sequence<blocks>{});
-      ++nfe_;
+      nfe_ += networks_of<Denoiser>;
     }
     if constexpr (keeps_kv) kv_.finish(step_);
     if constexpr (detail::watches_state<cache_type>) std::get<0>(blocks_).note_seen();
@@ -708,6 +704,9 @@ class run {
     auto const& stages = plan_of<0>().stages();
     bool const more = index + 1 < stages.size();
     auto const one = [&](auto& block, auto const& p, auto* preview) {
+      if constexpr (requires { p.stages()[index].holds; }) {
+        if (p.stages()[index].holds) return;
+      }
       block.apply(*exec_, p.stages()[index], m, ends_step,
                   more && p.stages()[index + 1].evaluates ? &p.stages()[index + 1].at : nullptr,
                   preview);

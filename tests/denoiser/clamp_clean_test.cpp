@@ -354,10 +354,4 @@ TEST_CASE("clamp_clean: refusals") {
                        error);
   CHECK_THROWS_WITH_AS(run(4, 6), doctest::Contains("[4, 6]"), error);
   CHECK(calls == 0);
-  options opts{noise::counted{3}};
-  opts.fixed = s.mask.data();
-  denoiser::gaussian const plain(0.4, 0.7);
-  CHECK_THROWS_WITH_AS(
-      sampler.sample(exec::host{}, plain, grid::trailing(chain, 3), s.view(), opts),
-      doctest::Contains("denoiser::clamp_clean"), error);
 }

@@ -39,6 +39,7 @@ struct query {
 /// | `d.prediction`          | what the output means: an object of a prediction type              |
 /// | `D::branches`           | branches it answers: 1 (default), 2 with a null condition, ...     |
 /// | `D::learned_variance`   | true: out is [batch, 2 features], the second half in [-1, 1]       |
+/// | `D::networks`           | networks that a call asks: 1 (default), or more, which nfe counts |
 /// | `D::log_ratios`         | true: branch 1 is no null condition but log-ratios of the classes  |
 /// | `d.observed`            | a mask of what the network is shown clean (denoiser::clamp_clean)  |
 ///
@@ -53,6 +54,12 @@ inline constexpr int branches_of = 1;
 template <class D>
 requires requires { D::branches; }
 inline constexpr int branches_of<D> = D::branches;
+
+template <class D>
+inline constexpr int networks_of = 1;
+template <class D>
+requires requires { D::networks; }
+inline constexpr int networks_of<D> = D::networks;
 
 template <class D>
 inline constexpr bool learns_variance = false;

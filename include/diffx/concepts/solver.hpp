@@ -22,6 +22,13 @@ struct noise_term {
   double weight = 0.0;
 };
 
+/// Whose norms the length of a Langevin step follows from: see solver::langevin_corrector.
+enum class langevin_norms {
+  batch,   // the means over the batch of |xi| and |S|: a sample depends on its batch
+  sample,  // of the sample alone: |S|, and the root of its number of elements
+  level,   // of the noise level alone: eps = -sigma S has the norm of xi
+};
+
 /// One model evaluation and the one pass over memory that follows it.
 ///
 ///     m  = the guided prediction, in the solver's frame
@@ -38,6 +45,7 @@ struct stage {
   bool evaluates = true;  // false: a pass without a model call
   bool keeps = false;     // m becomes history[0] of the following stages
   bool retains = false;   // the current state stays as state[1] of the following stages
+  bool holds = false;     // another block's: this one is shown and stays as it is
   level at;               // what the network is told
   level convert;          // where its output is converted; equal to `at` unless a solver says so
   level to;               // where the stage goes
@@ -47,6 +55,12 @@ struct stage {
   std::array<double, max_history> history{};
   std::array<noise_term, max_noise> noise{};
   double hook = 0.0;  // weight of (x0 after the guidance's hook - x0 before it), beside m's own
+
+  // Not 0: a Langevin step, x' = x + c S + sqrt(2 c) xi with c = langevin |xi|^2 / |S|^2, where S =
+  // sum_j state[j] x_j + sum_j history[j] m_j and noise[0] names xi. For a solver that declares
+  // moves_by_norm.
+  double langevin = 0.0;
+  langevin_norms norms = langevin_norms::sample;
 
   // With a learned variance v in [-1, 1], noise[0].weight is multiplied by
   // exp(log_std[0] + log_std[1] v), element by element.
@@ -59,6 +73,7 @@ struct categorical_stage {
   static constexpr int max_weights = 4;
 
   bool evaluates = true;
+  bool holds = false;  // another block's: this one is shown and stays as it is
   level at, convert, to;
   std::array<double, max_weights> weight{};  // what they mean is the solver's
   noise::key key;                            // the words of each position
@@ -73,6 +88,7 @@ struct categorical_stage {
 /// or, if `hard`, x' = [p(x0 = 1) > 1/2] xor Bernoulli(same).
 struct binary_stage {
   bool evaluates = true;
+  bool holds = false;  // another block's: this one is shown and stays as it is
   level at, convert, to;
   double same = 0.0;   // p(x' != x) where the clean bit is x
   double other = 1.0;  // and where it is not
@@ -163,7 +179,8 @@ concept linear_solver =
 /// | `S::remembers`       | doubles that the run keeps for it: run.memory(), in checkpoints too   |
 /// | `s.advance(run)`     | takes the grid step with the run's primitives; true once it is done   |
 ///
-/// A linear solver may declare `pure_passes = true` as well: it plans passes without a call.
+/// A linear solver may declare `pure_passes = true` as well: it plans passes without a call. With
+/// `moves_by_norm = true` it plans Langevin steps, whose length follows from norms of the state.
 template <class S>
 concept dynamic_solver = linear_solver<S> && S::reads_device;
 
@@ -221,6 +238,12 @@ concept sphere_solver =
   { S::max_evals } -> std::convertible_to<int>;
   requires S::on_sphere;
 };
+
+template <class S>
+inline constexpr bool moves_by_norm = false;
+template <class S>
+requires requires { S::moves_by_norm; }
+inline constexpr bool moves_by_norm<S> = S::moves_by_norm;
 
 template <class S>
 inline constexpr bool takes_scores = false;

@@ -2,6 +2,7 @@
 
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/process.hpp>
+#include <diffx/detail/parts.hpp>
 #include <diffx/error.hpp>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -24,7 +26,7 @@ namespace diffx::denoiser {
 /// like a denoiser.
 ///
 /// Source    Schiff et al. 2024, arXiv:2412.10193.
-/// Shapes    both branches: [batch, positions x classes].
+/// Shapes    both branches: [batch, positions x classes]; of a process::product, a tuple of them.
 /// Errors    those of the two.
 template <class Inner, class Ratios>
 struct classified {
@@ -34,9 +36,8 @@ struct classified {
   Ratios ratios;
   decltype(Inner::prediction) prediction = inner.prediction;
 
-  template <class Exec, class Code, class T>
-  void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
-                  batch_view<T> out) const {
+  template <class Exec, class X, class Out>
+  void operator()(Exec const& exec, X const& x, query const& q, Out const& out) const {
     if (q.branch == 0) {
       inner(exec, x, q, out);
     } else {
@@ -150,12 +151,12 @@ exact_ratios(P const&, C, std::int64_t) -> exact_ratios<P, C>;
 ///     gradient(exec, batch_view<Code const> x, query, batch_view<T> g)
 ///
 /// writes g: [batch, positions x states], where states counts the mask too, after the last class or
-/// among them as in the process.
+/// among them as in the process. Of a process::product x and g are tuples, one view a block.
 ///
 /// Cost      one gradient of the classifier per evaluation.
 /// Requires  host memory; process outlives the object.
 /// Errors    none here; NaN is reported by the run.
-template <categorical_process Process, class Gradient>
+template <class Process, class Gradient>
 class gradient_ratios {
  public:
   gradient_ratios(Process const& process, Gradient gradient)
@@ -167,19 +168,53 @@ class gradient_ratios {
     static_assert(
         Exec::on_host,
         "diffx::denoiser::gradient_ratios works on host memory. Use exec::host or exec::threads.");
-    auto const law = process_->limit();
-    std::int64_t const states = law.classes + (law.mask == law.classes ? 1 : 0);
-    std::vector<T> g(static_cast<std::size_t>(x.size() * states));
-    gradient_(exec, x, q, batch_view<T>{g.data(), x.batch, x.features * states, x.first_sample});
-    for (std::int64_t i = 0; i < x.size(); ++i) {
-      T const* const row = g.data() + i * states;
-      for (int v = 0; v < law.classes; ++v) {
-        out.data[i * law.classes + v] = row[v] - row[static_cast<std::int64_t>(x.data[i])];
-      }
-    }
+    table<0, Code, T> g(*process_, x);
+    gradient_(exec, x, q, g.view);
+    g.write(x, out);
+  }
+
+  template <class Exec, class... Codes, class... Ts>
+  void operator()(Exec const& exec, std::tuple<batch_view<Codes const>...> const& x, query const& q,
+                  std::tuple<batch_view<Ts>...> const& out) const {
+    static_assert(
+        Exec::on_host,
+        "diffx::denoiser::gradient_ratios works on host memory. Use exec::host or exec::threads.");
+    each_block(exec, x, q, out, std::index_sequence_for<Codes...>{});
   }
 
  private:
+  /// The gradient of one block.
+  template <std::size_t B, class Code, class T>
+  struct table {
+    std::int64_t classes, states;
+    std::vector<T> values;
+    batch_view<T> view;
+
+    table(Process const& process, batch_view<Code const> x) {
+      auto const law = detail::part<B>(process).limit();
+      classes = law.classes;
+      states = classes + (law.mask == classes ? 1 : 0);
+      values.assign(static_cast<std::size_t>(x.size() * states), T(0));
+      view = {values.data(), x.batch, x.features * states, x.first_sample};
+    }
+    void write(batch_view<Code const> x, batch_view<T> out) const {
+      for (std::int64_t i = 0; i < x.size(); ++i) {
+        T const* const row = values.data() + i * states;
+        for (std::int64_t v = 0; v < classes; ++v) {
+          out.data[i * classes + v] = row[v] - row[static_cast<std::int64_t>(x.data[i])];
+        }
+      }
+    }
+  };
+
+  template <class Exec, class... Codes, class... Ts, std::size_t... B>
+  void each_block(Exec const& exec, std::tuple<batch_view<Codes const>...> const& x, query const& q,
+                  std::tuple<batch_view<Ts>...> const& out, std::index_sequence<B...>) const {
+    std::tuple<table<B, Codes, Ts>...> const g(table<B, Codes, Ts>(*process_, std::get<B>(x))...);
+    gradient_(exec, x, q, std::tuple{std::get<B>(g).view...});
+    (std::get<B>(g).write(std::get<B>(x), std::get<B>(out)), ...);
+  }
+
   Process const* process_;
   Gradient gradient_;
 };

@@ -8,6 +8,7 @@
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/correcting_block.hpp>
 #include <diffx/detail/decoding_block.hpp>
+#include <diffx/detail/langevin_block.hpp>
 #include <diffx/detail/remembering_block.hpp>
 #include <diffx/detail/sphere_block.hpp>
 
@@ -37,7 +38,10 @@ inline constexpr bool remembers_draws<S> = S::remembers_draws;
 template <value_kind Kind, class T, class Process, class Prediction, class Solver, class Guidance,
           class Cache, bool Variance, class Noise>
 struct block_of {
-  using type = continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>;
+  using type =
+      std::conditional_t<moves_by_norm<Solver>,
+                         langevin_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>,
+                         continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>>;
 };
 
 template <class T, class Process, class Prediction, class Solver, class Guidance, class Cache,

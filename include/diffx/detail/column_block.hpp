@@ -87,6 +87,7 @@ class column_block
         for (std::size_t k = 0; k < parts_.size(); ++k) {
           parts_[k].state_weight[0] = static_cast<T>(this->prediction_.input_scale(at.own[k]));
           parts_[k].target = this->input_;
+          parts_[k].fixed = nullptr;
         }
         launch<fused_pass<T, 0, 1, 0, 0, x0_hook::none, false, noise_type>>(exec, at.first);
       }
@@ -133,7 +134,7 @@ class column_block
   template <class Exec>
   void draw_prior(Exec const& exec, level const& at, noise::key key) {
     auto const& x = this->x_;
-    exec.for_each_tile(x.batch, x.features, zero_op<T>{x.data, x.features, this->fixed_});
+    exec.for_each_tile(x.batch, x.features, zero_op<T>{x.data, this->fixed_, x.features});
     renoise(exec, key, [&](int c) { return weights{0.0, prior_std(level_of(c, at))}; });
   }
 

@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace diffx::detail {
@@ -26,10 +28,20 @@ inline constexpr bool has_pure_passes<S> = S::pure_passes;
 
 /// A solver that looks at its own state gets room for one double per sample.
 template <class S>
-inline constexpr bool measures_samples = false;
+inline constexpr bool drives_run = false;
 template <class S>
 requires requires { S::reads_device; }
-inline constexpr bool measures_samples<S> = S::reads_device;
+inline constexpr bool drives_run<S> = S::reads_device;
+template <class S>
+inline constexpr bool measures_samples = drives_run<S> || moves_by_norm<S>;
+
+/// A solver whose steps follow from its error would count what is fixed.
+[[noreturn]] inline void refuse_fixed_numbers(std::string_view solver, int block) {
+  fail("diffx::run: options.fixed keeps numbers of block " + text(block) + ", and " +
+       std::string(solver) +
+       " measures its error over all of them; use a solver that plans its steps ahead "
+       "(solver::heun, solver::ddim, ...)");
+}
 
 /// Standard deviation of the start: 1 on a variance-preserving path, sigma on any other.
 inline double prior_std(level const& at) noexcept {
@@ -37,12 +49,12 @@ inline double prior_std(level const& at) noexcept {
   return std::fabs(variance - 1.0) < 1e-9 ? 1.0 : at.sigma;
 }
 
-/// Sets a tile to zero, but for what stays.
+/// Sets a tile to zero, except what is fixed.
 template <class T>
 struct zero_op {
   T* data;
-  std::int64_t features;
   std::uint8_t const* fixed;
+  std::int64_t features;
 
   DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
     std::int64_t const base = sample * features + first;
@@ -103,6 +115,7 @@ class continuous_block {
   using value_type = T;
   using plan_type = plan;
   static constexpr int branches = Guidance::branches;
+  static constexpr bool takes_observed = true;  // of denoiser::clamp_clean
   static constexpr int history_size = Solver::history;
   static constexpr int state_slots = Solver::states;
   // With one branch the network writes straight into the cache's ring.
@@ -160,8 +173,12 @@ class continuous_block {
   Noise const& noise() const noexcept { return noise_; }
   void use_noise(Noise const& noise) { noise_ = noise; }
   int block() const noexcept { return block_; }
-  /// Elements where the mask is 1 stay as they are in the caller's buffer, in every stage.
-  void hold(std::uint8_t const* mask) noexcept { fixed_ = mask; }
+  /// Keeps the numbers where `fixed` is 1, in every step.
+  void fix(std::uint8_t const* fixed) {
+    if constexpr (drives_run<Solver>) refuse_fixed_numbers(Solver::name, block_);
+    fixed_ = fixed;
+  }
+  std::uint8_t const* fixed() const noexcept { return fixed_; }
 
   // What a solver that looks at its own state may read: states and outputs as a stage names them,
   // and room for one number per sample.
@@ -186,6 +203,7 @@ class continuous_block {
         pass_data<T> d = base_data();
         d.state_weight[0] = static_cast<T>(prediction_.input_scale(at));
         d.target = input_;
+        d.fixed = nullptr;
         launch(exec, fused_pass<T, 0, 1, 0, 0, x0_hook::none, false, Noise>{d, noise_}, true);
       }
       data = input_;
@@ -244,7 +262,7 @@ class continuous_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const& at, noise::key key) {
     // A state that may hold anything, NaN included, is not multiplied by zero.
-    exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, x_.features, fixed_});
+    exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, fixed_, x_.features});
     renoise(exec, 0.0, prior_std(at), key);
   }
 
@@ -430,8 +448,8 @@ class continuous_block {
     d.features = x_.features;
     d.prediction_features = x_.features * (Variance ? 2 : 1);
     d.first_sample = x_.first_sample;
-    d.state[0] = state_[0];
     d.fixed = fixed_;
+    d.state[0] = state_[0];
     return d;
   }
 
@@ -491,12 +509,12 @@ class continuous_block {
   std::array<T*, static_cast<std::size_t>(history_size)> history_{};
   std::array<T*, static_cast<std::size_t>(Cache::depth)> ring_{};
   std::array<T*, static_cast<std::size_t>(prediction_buffers)> predictions_{};
+  std::uint8_t const* fixed_ = nullptr;
   T* input_ = nullptr;
   T* scratch_ = nullptr;
   T* limit_ = nullptr;
   T* factor_ = nullptr;
   double* measured_ = nullptr;
-  std::uint8_t const* fixed_ = nullptr;
 };
 
 }  // namespace diffx::detail

@@ -43,13 +43,13 @@ struct pass_data {
   T const* sample_limit = nullptr;  // [batch], x0_hook::dynamic
   T log_std[2] = {};
 
-  T* target = nullptr;           // the new state
-  T* kept_output = nullptr;      // m, for the history
-  T* kept_prediction = nullptr;  // the combined prediction, for the cache
-  T* next_input = nullptr;       // input_scale x', for a network with a scaled input
+  std::uint8_t const* fixed = nullptr;  // [batch, features], 1 where the state stays
+  T* target = nullptr;                  // the new state
+  T* kept_output = nullptr;             // m, for the history
+  T* kept_prediction = nullptr;         // the combined prediction, for the cache
+  T* next_input = nullptr;              // input_scale x', for a network with a scaled input
   T input_scale = 1;
-  T* preview = nullptr;                 // the x0 estimate, for an observer
-  std::uint8_t const* fixed = nullptr;  // [batch, features]: 1 where the state stays as it is
+  T* preview = nullptr;  // the x0 estimate, for an observer
 };
 
 /// Four neighbouring elements, read or written with 16-byte accesses.
@@ -214,8 +214,8 @@ struct fused_pass {
     T next[4], combined[4] = {}, x0[4] = {}, output[4] = {};
     for (int i = 0; i < 4; ++i) next[i] = element(i, combined[i], x0[i], output[i]);
     if (d.fixed != nullptr) {
-      for (int i = 0; i < n; ++i) {
-        if (d.fixed[base + i] != 0) next[i] = x0[i] = x[0][i];
+      for (int i = 0; i < 4; ++i) {
+        if (i < n && d.fixed[base + i] != 0) next[i] = x0[i] = x[0][i];
       }
     }
     auto const write = [&](auto shape) {

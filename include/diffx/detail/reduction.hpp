@@ -40,11 +40,13 @@ template <class T>
 struct squares_op {
   combination<T> value;
   std::int64_t features;
-  double* out;  // [batch]
+  double* out;                          // [batch]
+  std::uint8_t const* fixed = nullptr;  // 1 where an element does not count
 
   DIFFX_HD void operator()(std::int64_t sample) const {
     double sum = 0.0;
     for (std::int64_t i = sample * features; i < (sample + 1) * features; ++i) {
+      if (fixed != nullptr && fixed[i] != 0) continue;
       double const v = value.at(i);
       sum += v * v;
     }
@@ -80,7 +82,8 @@ struct noise_squares_op {
   Noise noise;
   noise::key key;
   std::int64_t first_sample, features;
-  double* out;  // [batch]
+  double* out;                          // [batch]
+  std::uint8_t const* fixed = nullptr;  // 1 where an element does not count
 
   DIFFX_HD void operator()(std::int64_t sample) const {
     constexpr int width = 64;
@@ -90,7 +93,10 @@ struct noise_squares_op {
       std::int64_t const left = features - first;
       int const n = static_cast<int>(left < width ? left : width);
       noise.fill(key, first_sample + sample, first, n, z);
-      for (int i = 0; i < n; ++i) sum += static_cast<double>(z[i]) * static_cast<double>(z[i]);
+      for (int i = 0; i < n; ++i) {
+        if (fixed != nullptr && fixed[sample * features + first + i] != 0) continue;
+        sum += static_cast<double>(z[i]) * static_cast<double>(z[i]);
+      }
     }
     out[sample] = sum;
   }

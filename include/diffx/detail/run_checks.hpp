@@ -52,12 +52,6 @@ inline void check_state(bool has_data, bool same_batch) {
   if (!has_data) fail("diffx::run: a state's data is null");
 }
 
-[[noreturn]] inline void refuse_fixed_numbers(std::size_t block) {
-  fail("diffx::run: options.fixed keeps classes, and block " + text(block) +
-       " of the state holds numbers; use solver::repaint to keep a part of an image, "
-       "denoiser::clamp_clean for a network that was trained with clean observations, and "
-       "options.fixed = {nullptr, mask} for a mask of the second block");
-}
 [[noreturn]] inline void refuse_fixed_block(std::size_t block, std::size_t blocks) {
   fail("diffx::run: options.fixed has a mask for block " + text(block) + ", and the state has " +
        text(blocks) + " blocks, numbered from 0");

@@ -20,10 +20,14 @@ namespace diffx::guidance {
 /// Bayes' rule; with more positions the product over positions is the approximation of the method.
 /// Under absorbing noise only masked positions are guided, and the mask is one of the states.
 ///
+/// On graphs (process::product) with the table of denoiser::squared_error this is the regressor
+/// guidance of DiGress, arXiv:2209.14734: r'_k ~ r_k exp(-gamma d|y(G) - y|^2 / d onehot_k).
+///
 /// Cost      one network evaluation per step and the table; at gamma = 0 the table is not asked for
 ///           and the run is the unguided one bit for bit.
 /// Source    Schiff et al. 2024, arXiv:2412.10193 (D-CBG); Nisonoff et al. 2024, arXiv:2406.01572.
-/// Requires  a process of classes, a solver that gives kernels (solver::ancestral), and a denoiser
+/// Requires  a process of classes, a solver that gives kernels (solver::ancestral,
+///           solver::defog), and a denoiser
 ///           whose branch 1 is such a table (denoiser::classified).
 /// Errors    a gamma that is not finite throws when a step asks for it; a position for which no
 ///           state is left is reported by the run.

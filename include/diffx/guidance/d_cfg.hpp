@@ -16,14 +16,17 @@ namespace diffx::guidance {
 /// p_cond^w p_null^(1 - w), so it is unmasked sooner where the branches disagree (w > 1). The paper
 /// takes this form for uniform noise and the other for absorbing noise.
 ///
+/// With solver::defog the rates are mixed, R = R_cond^w R_null^(1 - w), and not the kernels.
+///
 /// A state that either branch rules out is ruled out, whatever the sign of its weight.
 ///
 /// Cost      two network evaluations per step where w differs from 0 and 1, else one, and then the
 ///           bits of the unguided run of that branch. Each row of logits is read twice and a tile
 ///           of it once more; no probability is written.
 /// Source    Schiff et al. 2024, arXiv:2412.10193 (D-CFG, gamma = w).
-/// Requires  a process of classes and a solver that gives kernels: solver::ancestral.
-/// Errors    a scale that is not finite throws when a step asks for it; a position for which no
+/// Requires  a process of classes and a solver that gives kernels: solver::ancestral,
+/// solver::defog. Errors    a scale that is not finite throws when a step asks for it; a position
+/// for which no
 ///           state is left is reported by the run.
 template <class Scale = scale::constant>
 struct d_cfg : cfg<Scale> {

@@ -44,6 +44,12 @@ class ve {
     return make(t, sigma, lambda);
   }
 
+  /// d lambda / dt; sigma' = -sigma lambda'.
+  double lambda_rate(double t) const {
+    diffx::detail::require_unit_time("diffx::process::ve::lambda_rate", t);
+    return -std::log(schedule_.sigma_max / schedule_.sigma_min);
+  }
+
  private:
   static level make(double t, double sigma, double lambda) noexcept {
     return {t, 1.0, sigma, lambda, sigma};

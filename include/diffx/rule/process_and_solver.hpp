@@ -37,14 +37,14 @@ template <gaussian_column_process Process, linear_solver Solver>
 inline constexpr bool solver_suits_process<Process, Solver> = true;
 template <class Process, class Solver>
 inline constexpr bool columns_are_planned =
-    !(gaussian_column_process<Process> && dynamic_solver<Solver>);
+    !(gaussian_column_process<Process> && (dynamic_solver<Solver> || moves_by_norm<Solver>));
 
 template <class Process, class Solver>
 struct process_and_solver_must_fit {
   static_assert(
       columns_are_planned<Process, Solver>,
       "diffx: this solver chooses its steps by the whole sample and one noise level for it "
-      "(solver::adaptive_rk, solver::dpm_adaptive, solver::langevin_corrector), and "
+      "(solver::adaptive_rk, solver::dpm_adaptive, solver::langevin_corrector, solver::s4), and "
       "process::columns gives every column of numbers its own. Use a solver that plans its steps "
       "ahead (solver::heun, solver::ddim, solver::dpmpp_2m, ...), or one process for all columns. "
       "The two policies are the arguments of process_and_solver_must_fit<...>.");

@@ -3,7 +3,9 @@
 #include <diffx/concepts/solver.hpp>
 #include <diffx/config.hpp>
 #include <diffx/detail/class_steps.hpp>
+#include <diffx/detail/exp.hpp>
 #include <diffx/detail/limit_law.hpp>
+#include <diffx/detail/log.hpp>
 #include <diffx/error.hpp>
 
 #include <cmath>
@@ -28,10 +30,20 @@ namespace diffx::solver {
 /// both 0 and the exact posterior a single position reaches the law of the data in any number of
 /// steps, unless one is so long that jumps add up to more than 1. Grids: grid::distorted.
 ///
-/// N steps cost N evaluations and O(classes) a position.
+/// A guidance of kernels (guidance::d_cfg, guidance::d_cbg) acts on the rates: each branch has the
+/// mean of R over its own posterior, and
+///
+///     R(y) = prod_g R_g(y)^w_g exp(sum_t w_t table_t(y))
+///
+/// where a class that one of them rules out is ruled out; a step onto alpha = 1 draws x1 from the
+/// posteriors tempered alike. Published code draws one x1 for each branch, mixes the two rates with
+/// 1e-6 added to both, takes the unconditional rate from the conditional prediction, and ends on
+/// the unconditional one.
+///
+/// N steps cost N evaluations and O(classes) a position, guided O(classes^3).
 ///
 /// Source    Qin et al. 2024 (DeFoG), arXiv:2410.04263; the rates, Campbell et al. 2024,
-///           arXiv:2402.04997.
+///           arXiv:2402.04997; their guidance, Nisonoff et al. 2024, arXiv:2406.01572.
 /// Shapes    x: [batch, positions], integers; logits [batch, positions, classes].
 /// Errors    an inversion, eta < 0 or omega < 0 throws when the run is planned; a row of logits
 ///           that is no distribution is reported with step, sample and position.
@@ -43,6 +55,7 @@ struct defog {
   static constexpr int order = 1;
   static constexpr int max_evals = 1;
   static constexpr bool takes_short_rows = true;
+  static constexpr bool gives_kernels = true;
 
   double eta = 0.0;
   double omega = 0.0;
@@ -137,7 +150,78 @@ struct defog {
     return total >= 1.0 ? last : now;  // what rounding leaves
   }
 
+  /// advance() under a guidance that acts on the rates.
+  template <bool Cavity, class Row, class Words>
+  DIFFX_HD static int advance_kernels(double const (&w)[4], detail::limit_law const& law, int now,
+                                      Row& row, Words const& words) {
+    bool const shown = law.probability(now) == 0.0;
+    if (shown && (w[1] == 0.0 || w[3] < 0.0)) return now;
+    if (!row.normalise()) return -1;
+    bool const lands = w[3] < 0.0;
+    guided_rates<Cavity, Row> const rate{row, law, {w[0], w[1], w[2]}, now, shown, lands};
+    int const classes = law.mask == law.classes ? law.classes + 1 : law.classes;
+    double total = 0.0;
+    for (int y = 0; y < classes; ++y) total += rate(y);
+    if (!(total - total == 0.0) || (lands && !(total > 0.0))) return -1;
+    double const step = lands ? 1.0 : w[3];
+    auto const first = words(0);
+    double const coin = detail::unit_uniform(first.word[2], first.word[3]);
+    double left = coin * (lands || total * step > 1.0 ? total * step : 1.0);
+    int last = now;
+    for (int y = 0; y < classes; ++y) {
+      double const p = rate(y) * step;
+      if (p > 0.0) last = y;
+      if ((left -= p) < 0.0) return y;
+    }
+    return lands || total * step >= 1.0 ? last : now;  // what rounding leaves
+  }
+
  private:
+  /// The mixed rate to another class, or where a step lands on data the mixed law of the class.
+  template <bool Cavity, class Row>
+  struct guided_rates {
+    Row const& row;
+    detail::limit_law const& law;
+    double w[3];
+    int now;
+    bool shown, lands;
+
+    DIFFX_HD double operator()(int y) const noexcept {
+      if (!lands && y == now) return 0.0;
+      double sum = 0.0;
+      for (int g = 0; g < row.sources; ++g) {
+        if (g >= row.kernels) {
+          if (y < law.classes) sum += row.weight[g] * static_cast<double>(row.source[g][y]);
+          continue;
+        }
+        double const r = lands ? data(g, y) : mean_rate(g, y);
+        if (!(r > 0.0)) return r;  // ruled out, or NaN
+        sum += row.weight[g] * detail::log(r);
+      }
+      return sum == Row::nothing ? 0.0 : detail::exp(sum);
+    }
+
+    /// The posterior of the data class, up to a factor of the position.
+    DIFFX_HD double data(int g, int k) const noexcept {
+      if (shown) return k == now ? 1.0 : 0.0;
+      if (k >= law.classes) return 0.0;
+      double const seen =
+          Cavity ? (k == now ? w[0] : 0.0) + (1.0 - w[0]) * law.probability(now) : 1.0;
+      return seen * row.data_probability(g, k);
+    }
+
+    DIFFX_HD double mean_rate(int g, int y) const noexcept {
+      double sum = 0.0, mass = 0.0;
+      for (int k = 0; k < law.classes; ++k) {
+        double const p = data(g, k);
+        if (!(p > 0.0)) continue;
+        mass += p;
+        sum += p * rates(law, w[0], w[1], w[2], now, k)(y);
+      }
+      return mass > 0.0 ? sum / mass : 0.0;
+    }
+  };
+
   /// Of a cavity, the class that is there has its own evidence beside the rest's.
   template <bool Cavity, class Row, class Words>
   DIFFX_HD static int data_class(double alpha, detail::limit_law const& law, int now,

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <diffx/concepts/solver.hpp>
+#include <diffx/config.hpp>
+#include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/exp.hpp>
+#include <diffx/detail/reduction.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace diffx::detail {
+
+/// The length of a sample's Langevin step: scale (number of free elements) / |S|^2, 0 where S is 0.
+template <class T>
+struct langevin_length_op {
+  squares_op<T> score;
+  double scale;
+
+  DIFFX_HD void operator()(std::int64_t sample) const {
+    score(sample);
+    double const square = score.out[sample];
+    std::int64_t free = score.features;
+    if (score.fixed != nullptr) {
+      for (std::int64_t i = sample * score.features; i < (sample + 1) * score.features; ++i) {
+        free -= score.fixed[i] != 0 ? 1 : 0;
+      }
+    }
+    score.out[sample] = square > 0.0 ? scale * static_cast<double>(free) / square : 0.0;
+  }
+};
+
+/// x += c S + sqrt(2 c) xi, each sample with a c of its own.
+template <class T, class Noise>
+struct langevin_pass {
+  T* x;
+  std::int64_t features, first_sample;
+  combination<T> score;
+  double const* length;  // [batch]
+  std::uint8_t const* fixed;
+  noise::key key;
+  Noise noise;
+
+  DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
+#if defined(__CUDA_ARCH__)
+    constexpr int width = 4;
+#else
+    constexpr int width = 512;
+#endif
+    T z[width];
+    noise.fill(key, first_sample + sample, first, n, z);
+    double const c = length[sample];
+    T const spread = static_cast<T>(::sqrt(2.0 * c));
+    for (int i = 0; i < n; ++i) {
+      std::int64_t const at = sample * features + first + i;
+      if (fixed != nullptr && fixed[at] != 0) continue;
+      x[at] = fma(spread, z[i], static_cast<T>(static_cast<double>(x[at]) + c * score.at(at)));
+    }
+  }
+};
+
+/// A block of numbers whose solver takes Langevin steps: their length follows from the norms of
+/// score and noise. Of the batch they are means, for which the host waits; of a sample they stay
+/// where the state is.
+template <class T, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
+          class Noise>
+class langevin_block
+    : public continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise> {
+  using base = continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>;
+
+ public:
+  using base::base;
+
+  template <class Exec>
+  void apply(Exec const& exec, stage const& s, prediction_mix const& m, bool ends_step,
+             level const* next_at, T* preview) {
+    if (s.langevin == 0.0) return base::apply(exec, s, m, ends_step, next_at, preview);
+    auto const x = this->x_;
+    if (x.size() == 0) return;
+    combination<T> score;
+    for (std::size_t j = 0; j < this->state_.size(); ++j) score.add(this->state_[j], s.state[j]);
+    for (std::size_t j = 0; j < this->history_.size(); ++j) {
+      score.add(this->history_[j], s.history[j]);
+    }
+    noise::key key = s.noise[0].key;
+    key.block = this->block_;
+    squares_op<T> const squares{score, x.features, this->measured_, this->fixed_};
+    if (s.norms == langevin_norms::batch) {
+      double const score_norm = mean_norm(exec, x.batch, squares);
+      double const noise_norm =
+          mean_norm(exec, x.batch,
+                    noise_squares_op<T, Noise>{this->noise_, key, x.first_sample, x.features,
+                                               this->measured_, this->fixed_});
+      double const ratio = score_norm > 0.0 ? noise_norm / score_norm : 0.0;
+      double const c = s.langevin * ratio * ratio;
+      stage step = s;
+      for (double& w : step.state) w *= c;
+      for (double& w : step.history) w *= c;
+      step.state[0] += 1.0;
+      step.noise[0].weight = std::sqrt(2.0 * c);
+      return base::apply(exec, step, m, ends_step, next_at, preview);
+    }
+    exec.for_each_sample(x.batch, langevin_length_op<T>{squares, s.langevin});
+    exec.for_each_tile(x.batch, x.features,
+                       langevin_pass<T, Noise>{this->state_[0], x.features, x.first_sample, score,
+                                               this->measured_, this->fixed_, key, this->noise_});
+    this->input_ready_ = false;
+  }
+};
+
+}  // namespace diffx::detail
