@@ -83,7 +83,7 @@ struct exact_conditional {
 /// step k and feature f.
 struct impulse_of_feature {
   using kind = noise_tag;
-  static constexpr std::string_view name = "impulse_of_feature";
+  [[maybe_unused]] static constexpr std::string_view name = "impulse_of_feature";
 
   template <class T>
   void fill(noise::key key, std::int64_t sample, std::int64_t first, int count, T* out) const {

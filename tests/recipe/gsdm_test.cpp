@@ -121,7 +121,7 @@ std::vector<std::int64_t> counts(puzzles const& p, int which) {
 /// Noise 1 for the sample of this step, else none.
 struct one_noise {
   using kind = noise_tag;
-  static constexpr std::string_view name = "one_noise";
+  [[maybe_unused]] static constexpr std::string_view name = "one_noise";
   template <class T>
   void fill(noise::key key, std::int64_t sample, std::int64_t, int count, T* out) const {
     std::fill_n(out, count, sample == key.step ? T(1) : T(0));

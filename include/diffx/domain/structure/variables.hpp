@@ -139,8 +139,8 @@ class variables {
     detail::require(variable >= 0 && variable < size(), where, "variable", variable,
                     "in [0, " + std::to_string(size()) + ")");
   }
-  static void expect(std::int64_t value, std::int64_t wanted, char const* name) {
-    detail::require(value == wanted, where, name, static_cast<long long>(value),
+  static void expect(std::int64_t value, std::int64_t wanted, char const* what) {
+    detail::require(value == wanted, where, what, static_cast<long long>(value),
                     std::to_string(wanted));
   }
   template <class A, class B, class C>
