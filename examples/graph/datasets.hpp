@@ -68,6 +68,10 @@ inline graph::labelled_graph molecule(std::string const& line) {
   return g;
 }
 
+inline bool valences_fit(graph::labelled_graph const& g) {
+  return graph::valences_fit(g, most_bonds);
+}
+
 /// Whether a graph is two communities as its data are: the signs of the eigenvector of the second
 /// eigenvalue of its Laplacian split it into halves, in which the share of joined pairs is 0.7 up
 /// to chance (five deviations), with at most twice as many edges between them as in the data.
@@ -104,21 +108,22 @@ inline bool is_two_communities(graph::labelled_graph const& g) {
   return between <= 2.0 * std::max(1.0, std::round(static_cast<double>(n) / 20.0));
 }
 
+/// A property that a graph must have.
+struct property {
+  char const* name;
+  bool (*holds)(graph::labelled_graph const&);
+};
+
 /// Graphs of one kind, and those of them that no network saw.
 struct dataset {
   std::string name;
   int node_classes = 1, pair_classes = 2;
+  std::vector<property> properties;  // of a right graph
   std::vector<graph::labelled_graph> training, held_out;
 
   bool is_right(graph::labelled_graph const& g) const {
-    if (name == "molecules") return graph::valences_fit(g, most_bonds) && graph::is_connected(g);
-    if (name == "planar") return graph::is_planar(g) && graph::is_connected(g);
-    return is_two_communities(g);
-  }
-  /// What is_right asks for.
-  char const* right() const {
-    if (name == "molecules") return "connected, no valence exceeded";
-    return name == "planar" ? "connected and planar" : "two communities";
+    return std::all_of(properties.begin(), properties.end(),
+                       [&](property const& p) { return p.holds(g); });
   }
 };
 
@@ -130,6 +135,11 @@ inline dataset read_dataset(std::string const& folder, std::string const& name) 
   if (molecules) {
     out.node_classes = static_cast<int>(atoms.size());
     out.pair_classes = 1 + static_cast<int>(bonds.size());
+    out.properties = {{"connected", graph::is_connected}, {"no valence exceeded", valences_fit}};
+  } else if (name == "planar") {
+    out.properties = {{"connected", graph::is_connected}, {"planar", graph::is_planar}};
+  } else {
+    out.properties = {{"two communities", is_two_communities}};
   }
   std::istringstream file(diffx::detail::read_whole_file(
       "diffx_graph", folder + "/" + name + (molecules ? ".txt" : ".g6")));

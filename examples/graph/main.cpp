@@ -235,16 +235,33 @@ int sample(arguments const& a) {
   std::printf("%s: %zu graphs for training, %zu held out; %lld sampled in %d steps, %.1f s\n\n",
               a.data.c_str(), data.training.size(), data.held_out.size(),
               static_cast<long long>(a.samples), steps, seconds);
-  std::printf("| graphs | %s | unique | novel | edges | degree | clustering | orbit | spectrum |\n",
-              data.right());
-  std::printf("|---|---|---|---|---|---|---|---|---|\n");
+  std::string header = "| graphs |", line = "|---|";
+  auto const column = [&](std::string const& name) {
+    header += " " + name + " |";
+    line += "---|";
+  };
+  for (property const& p : data.properties) column(p.name);
+  if (data.properties.size() > 1) column("right");
+  for (char const* const name :
+       {"unique", "novel", "edges", "degree", "clustering", "orbit", "spectrum"}) {
+    column(name);
+  }
+  std::printf("%s\n%s\n", header.c_str(), line.c_str());
   auto const report = [&](char const* name, std::span<graph::labelled_graph const> graphs,
                           std::span<graph::labelled_graph const> known, bool to_held_out) {
     auto const n =
         graph::novelty_of(graphs, known, [&](auto const& g) { return data.is_right(g); });
     double edges = 0.0;
     for (auto const& g : graphs) edges += static_cast<double>(g.edges());
-    std::printf("| %s | %.1f %% | %.1f %% | ", name, 100.0 * n.valid, 100.0 * n.unique);
+    std::printf("| %s | ", name);
+    if (data.properties.size() > 1) {
+      for (property const& p : data.properties) {
+        auto const holds = std::count_if(graphs.begin(), graphs.end(), p.holds);
+        std::printf("%.1f %% | ",
+                    100.0 * static_cast<double>(holds) / static_cast<double>(graphs.size()));
+      }
+    }
+    std::printf("%.1f %% | %.1f %% | ", 100.0 * n.valid, 100.0 * n.unique);
     if (known.empty()) {
       std::printf("| ");
     } else {
