@@ -1,6 +1,8 @@
 // The programs of docs/graphs.md.
 
 #include <diffx/analysis/graph_statistics.hpp>
+#include <diffx/denoiser/eigen/graph_transformer.hpp>
+#include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/domain/graph/features.hpp>
 #include <diffx/domain/graph/graph_batch.hpp>
@@ -84,4 +86,19 @@ TEST_CASE("the page of graphs") {
   std::printf("degree %.4f, clustering %.4f, orbit %.4f, spectrum %.4f\n", far.degree,
               far.clustering, far.orbit, far.spectrum);
   CHECK(far.degree > 0.0);
+}
+
+TEST_CASE("the page of graphs: a trained network") {
+  std::string const weights = std::string(DIFFX_EXAMPLES_DIR) + "/models/graph_planar.safetensors";
+  domain::graph::graph_batch batch({6, 8});
+
+  denoiser::eigen::graph_transformer const transformer{denoiser::eigen::safetensors(weights)};
+  auto const network = transformer.of_sizes(batch.sizes());
+
+  auto const s = recipe::digress({1.0}, {0.55, 0.45}, 20);
+  options<> o{noise::counted{1}};
+  o.fixed = {batch.fixed_nodes(), batch.fixed_pairs()};
+  s.sample(exec::threads{}, network, grid::uniform_t(std::get<0>(s.process.parts), 21),
+           batch.state(), o);
+  for (auto const& g : batch.graphs()) CHECK(g.edges() > 3);
 }
