@@ -78,8 +78,8 @@ std::vector<T> logits_of(int classes, std::uint64_t seed) {
   return l;
 }
 
-// 1 is what rounding leaves at worst; with equal logits the others lie on borders.
-double const draws[] = {1e-12, 0.1, 0.25, 0.37, 0.5, 0.9, 1.0 - 1e-13, 1.0};
+// 2 goes past the row's end, as rounding may; with equal logits the others lie on borders.
+double const draws[] = {1e-12, 0.1, 0.25, 0.37, 0.5, 0.9, 1.0 - 1e-13, 1.0, 2.0};
 
 struct answers {
   bool scans = false;
