@@ -158,7 +158,7 @@ inline auto exact_network(structure::sudoku const& rules,
     auto const all = rules.completions(puzzle, most + 1);
     auto const count = static_cast<std::int64_t>(all.size() / puzzle.size());
     diffx::detail::require(count >= 1 && count <= static_cast<std::int64_t>(most),
-                           "diffx_structure", "solutions of a puzzle for --network exact",
+                           "--network exact", "solutions of a puzzle",
                            static_cast<long long>(count),
                            "from 1 to " + std::to_string(most) + ": give more cells (--observed)");
     int const label = static_cast<int>(wanted.size());

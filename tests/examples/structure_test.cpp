@@ -70,7 +70,7 @@ TEST_CASE("structure example: the exact network solves 9x9 whatever the steps") 
   }
   std::vector<example::grid_of_digits> const open{example::grid_of_digits(81, -1)};
   CHECK_THROWS_WITH_AS(example::exact_network(rules, open, 100),
-                       doctest::Contains("solutions of a puzzle for --network exact = 101"), error);
+                       doctest::Contains("--network exact: solutions of a puzzle = 101"), error);
 }
 
 TEST_CASE("structure example: the trained networks solve most of what they are given") {

@@ -190,6 +190,18 @@ TEST_CASE("structure: the variables of sorting") {
   }
 }
 
+TEST_CASE("structure: two values at one place do not sort a list") {
+  structure::sorting const three(3);
+  std::vector<double> numbers(15);
+  numbers[0] = 1.0;
+  numbers[1] = 2.0;
+  numbers[2] = 3.0;
+  // Every value has a place, and the sums of the places, 0, 3 and 3, do not fall.
+  CHECK(three.violations(numbers, std::vector<std::int32_t>{0, 1, 0, 0, 1, 0, 0, 0, 1}) == 2);
+  // A value has no place: its row, the column it left, and the 0 after 1.
+  CHECK(three.violations(numbers, std::vector<std::int32_t>{1, 0, 0, 0, 0, 0, 0, 0, 1}) == 3);
+}
+
 TEST_CASE("structure: the variables of a matrix factorisation") {
   structure::matrix_factorisation const m(3, 4, 2);
   auto const p = m.as_problem();
