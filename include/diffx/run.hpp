@@ -44,8 +44,7 @@ enum class start {
 ///     o.fixed = {nullptr, mask.data()};   // of the second
 ///
 /// Errors    more than eight blocks throws; a run refuses a mask for a block that its state has
-/// not,
-///           and one of numbers with a solver that chooses its steps by their error.
+///           not, and one of numbers with a solver that chooses its steps by their error.
 class fixed_positions {
  public:
   static constexpr std::size_t most_blocks = 8;

@@ -29,8 +29,7 @@ struct graph_recovery {
 /// Nodes are compared place by place. From pure noise no place is told from another, unless the
 /// code tells them apart: compare measures that do not depend on the order there.
 ///
-/// Source    the protocol of discrete diffusion autoencoders of graphs; a network that knows the
-///           graph recovers it from any level.
+/// Source    discrete diffusion autoencoders of graphs, Wesego 2025, arXiv:2501.13133.
 /// Requires  host memory; a sampler of nodes and pairs of classes, such as recipe::digress.
 /// Errors    no graph, a first step that the timetable has not: throws diffx::error.
 template <class Sampler, class Exec, class Denoiser, class Noise = noise::counted>
