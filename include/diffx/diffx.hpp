@@ -9,6 +9,7 @@
 #include <diffx/analysis/class_kernel.hpp>
 #include <diffx/analysis/coding.hpp>
 #include <diffx/analysis/float_race.hpp>
+#include <diffx/analysis/graph_reconstruction.hpp>
 #include <diffx/analysis/graph_statistics.hpp>
 #include <diffx/analysis/histogram_mmd.hpp>
 #include <diffx/analysis/importance_weights.hpp>

@@ -220,7 +220,7 @@ TEST_CASE("graph guidance: a property of the graph, each with a target of its ow
   CHECK(nfe == 2 * steps);  // the network and the table
   auto const of_rates =
       sampled(guided(solver::defog{.eta = 0.5}, guidance::d_cbg{lambda}), d, samples);
-  for (std::size_t half : {0, 1}) {
+  for (std::size_t const half : {std::size_t{0}, std::size_t{1}}) {
     double const target = half == 0 ? 0.5 : 4.0;
     auto const tilt = [&](std::size_t code, std::size_t place, int to) {
       double const error = property_of(code) - target;

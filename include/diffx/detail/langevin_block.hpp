@@ -5,6 +5,7 @@
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/exp.hpp>
 #include <diffx/detail/reduction.hpp>
+#include <diffx/error.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -87,25 +88,44 @@ class langevin_block
     key.block = this->block_;
     squares_op<T> const squares{score, x.features, this->measured_, this->fixed_};
     if (s.norms == langevin_norms::batch) {
-      double const score_norm = mean_norm(exec, x.batch, squares);
-      double const noise_norm =
-          mean_norm(exec, x.batch,
-                    noise_squares_op<T, Noise>{this->noise_, key, x.first_sample, x.features,
-                                               this->measured_, this->fixed_});
-      double const ratio = score_norm > 0.0 ? noise_norm / score_norm : 0.0;
-      double const c = s.langevin * ratio * ratio;
-      stage step = s;
-      for (double& w : step.state) w *= c;
-      for (double& w : step.history) w *= c;
-      step.state[0] += 1.0;
-      step.noise[0].weight = std::sqrt(2.0 * c);
-      return base::apply(exec, step, m, ends_step, next_at, preview);
+      if constexpr (reads_back<Exec>) {
+        return base::apply(exec, of_batch(exec, s, squares, key), m, ends_step, next_at, preview);
+      } else {
+        fail(
+            "diffx::run: langevin_norms::batch waits for numbers from the device, which this "
+            "execution object does not read back; use langevin_norms::sample or level");
+      }
     }
     exec.for_each_sample(x.batch, langevin_length_op<T>{squares, s.langevin});
     exec.for_each_tile(x.batch, x.features,
                        langevin_pass<T, Noise>{this->state_[0], x.features, x.first_sample, score,
                                                this->measured_, this->fixed_, key, this->noise_});
     this->input_ready_ = false;
+  }
+
+ private:
+  template <class Exec>
+  static constexpr bool reads_back = Exec::on_host || requires(Exec const& exec, double* to) {
+    exec.read_back(to, to, sizeof(double));
+  };
+
+  /// The affine stage with the length that the means over the batch give.
+  template <class Exec>
+  stage of_batch(Exec const& exec, stage s, squares_op<T> const& squares, noise::key key) const {
+    auto const x = this->x_;
+    double const score_norm = mean_norm(exec, x.batch, squares);
+    double const noise_norm =
+        mean_norm(exec, x.batch,
+                  noise_squares_op<T, Noise>{this->noise_, key, x.first_sample, x.features,
+                                             this->measured_, this->fixed_});
+    double const ratio = score_norm > 0.0 ? noise_norm / score_norm : 0.0;
+    double const c = s.langevin * ratio * ratio;
+    for (double& w : s.state) w *= c;
+    for (double& w : s.history) w *= c;
+    s.langevin = 0.0;
+    s.state[0] += 1.0;
+    s.noise[0].weight = std::sqrt(2.0 * c);
+    return s;
   }
 };
 

@@ -26,9 +26,8 @@ namespace diffx::guidance {
 /// Cost      one network evaluation per step and the table; at gamma = 0 the table is not asked for
 ///           and the run is the unguided one bit for bit.
 /// Source    Schiff et al. 2024, arXiv:2412.10193 (D-CBG); Nisonoff et al. 2024, arXiv:2406.01572.
-/// Requires  a process of classes, a solver that gives kernels (solver::ancestral,
-///           solver::defog), and a denoiser
-///           whose branch 1 is such a table (denoiser::classified).
+/// Requires  a process of classes, a solver that gives kernels (solver::ancestral, solver::defog),
+///           and a denoiser whose branch 1 is such a table (denoiser::classified).
 /// Errors    a gamma that is not finite throws when a step asks for it; a position for which no
 ///           state is left is reported by the run.
 template <class Scale = scale::constant>

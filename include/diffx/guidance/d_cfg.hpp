@@ -24,9 +24,9 @@ namespace diffx::guidance {
 ///           bits of the unguided run of that branch. Each row of logits is read twice and a tile
 ///           of it once more; no probability is written.
 /// Source    Schiff et al. 2024, arXiv:2412.10193 (D-CFG, gamma = w).
-/// Requires  a process of classes and a solver that gives kernels: solver::ancestral,
-/// solver::defog. Errors    a scale that is not finite throws when a step asks for it; a position
-/// for which no
+/// Requires  a process of classes and a solver that gives kernels: solver::ancestral or
+///           solver::defog.
+/// Errors    a scale that is not finite throws when a step asks for it; a position for which no
 ///           state is left is reported by the run.
 template <class Scale = scale::constant>
 struct d_cfg : cfg<Scale> {

@@ -79,7 +79,7 @@ struct by_node {
     }
     auto const high = static_cast<std::uint64_t>(at) >> 32;
     if (high == 0) return source.words(k, named(sample), at);
-    return source.fork(far_names ^ high).words(k, named(sample), at);
+    return counted{random::derive_seed(source.seed, far_names ^ high)}.words(k, named(sample), at);
   }
 
   static constexpr std::uint64_t far_names = 0x6661726e616d6573ULL;  // no label of a caller's fork

@@ -61,7 +61,8 @@ namespace diffx::solver {
 ///
 /// N steps cost N (Corrections + the predictor's) evaluations. The corrections' draws have numbers
 /// first_draw, first_draw + 1, ... within their step. Each costs one pass more than an ordinary
-/// step, since the norm must be known before the state moves, and off the host `batch` waits.
+/// step, since the norm must be known before the state moves, and off the host `batch` waits, where
+/// the execution object reads back.
 ///
 /// Source    Song et al. 2021, arXiv:2011.13456, Algorithms 2 to 5 (snr 0.16 VE, 0.01 VP).
 /// Shapes    x, score: [batch, features]; one output kept.

@@ -22,10 +22,9 @@ namespace diffx::solver {
 /// the kick is its diffusion over the step, seen from the middle. All three are one affine pass
 /// with one variate. The norms are those of solver::langevin_corrector.
 ///
-/// The published halves on the variance-preserving path have the variance of the process forwards,
-/// 1
-/// - (alpha / alpha_m)^2, and the published kick g^2(t) dt: the same to first order in the step,
-/// which is the order of the method, since the score is not asked for again in the middle.
+/// Published halves of the variance-preserving path have the variance of the process forwards,
+/// 1 - (alpha / alpha_m)^2, and the published kick is g^2(t) dt: the same to first order in the
+/// step, which is the order of the method, since the score is not asked for again in the middle.
 ///
 /// N steps cost N evaluations. The last step of the timetable returns the mean after the second
 /// half, without that half's noise, unless `noisy_end`.
