@@ -116,6 +116,9 @@ struct sampler {
                 options<Noise> const& opts = {}, Observer&& observer = {}) const {
     static_assert(!Search::verifies,
                   "diffx: this search strategy scores samples: call sample_best with a verifier.");
+    static_assert(Exec::on_host,
+                  "diffx: sample() takes its workspace from the host's memory, which a device does "
+                  "not reach. Call start() with a workspace of the device's, and advance the run.");
     // A callable that is no denoiser, or predicts what this process has not, gets one sentence and
     // not the errors of what follows.
     static_assert(declared_denoiser<Denoiser>,
