@@ -45,16 +45,33 @@ struct task {
   }
 };
 
-/// A full grid: digits at random in random cells, as long as a solution is left, and then one.
+/// A full grid: the empty cell with the fewest digits left, the first of a random order, takes one
+/// of them at random; where none is left it all begins again.
 inline grid_of_digits random_grid(structure::sudoku const& rules, std::mt19937_64& random) {
-  grid_of_digits puzzle(static_cast<std::size_t>(rules.cells()), -1);
-  for (int k = 0; k < 2 * rules.side(); ++k) {
-    auto const cell = static_cast<std::size_t>(random() % puzzle.size());
-    if (puzzle[cell] >= 0) continue;
-    puzzle[cell] = static_cast<std::int32_t>(random() % static_cast<unsigned>(rules.side()));
-    if (rules.completions(puzzle, 1).empty()) puzzle[cell] = -1;
+  auto const cells = static_cast<std::size_t>(rules.cells());
+  std::vector<std::size_t> order(cells);
+  for (std::size_t k = 0; k < cells; ++k) order[k] = k;
+  for (;;) {
+    grid_of_digits grid(cells, -1);
+    std::vector<std::vector<std::int32_t>> left(cells);
+    for (auto& digits : left) {
+      for (int d = 0; d < rules.side(); ++d) digits.push_back(d);
+    }
+    std::shuffle(order.begin(), order.end(), random);
+    std::size_t filled = 0;
+    for (; filled < cells; ++filled) {
+      std::size_t best = cells;
+      for (std::size_t const cell : order) {
+        if (grid[cell] < 0 && (best == cells || left[cell].size() < left[best].size())) best = cell;
+      }
+      if (left[best].empty()) break;
+      grid[best] = left[best][random() % left[best].size()];
+      for (int const other : rules.graph().neighbours(static_cast<int>(best))) {
+        std::erase(left[static_cast<std::size_t>(other)], grid[best]);
+      }
+    }
+    if (filled == cells) return grid;
   }
-  return rules.completions(puzzle, 1);
 }
 
 /// Random grids of which every cell is given with the same chance.

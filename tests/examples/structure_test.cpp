@@ -41,13 +41,13 @@ TEST_CASE("structure example: random puzzles have a solution and the share of ce
   CHECK(given < 0.45 * 40 * 36);
   std::mt19937_64 random(1);
   structure::sudoku const nine(3, 3);
-  CHECK(nine.violations(example::random_grid(nine, random)) == 0);
+  for (int k = 0; k < 20; ++k) CHECK(nine.violations(example::random_grid(nine, random)) == 0);
 }
 
 TEST_CASE("structure example: a puzzle as it is written") {
   structure::sudoku const rules(2, 2);
-  CHECK(example::puzzle_of(rules, "1.0. ..34\n.... ....") ==
-        example::grid_of_digits{0, -1, -1, -1, -1, -1, 2, 3, -1, -1, -1, -1, -1, -1, -1, -1});
+  CHECK(example::puzzle_of(rules, "1.0. ..31\n.... ....") ==
+        example::grid_of_digits{0, -1, -1, -1, -1, -1, 2, 0, -1, -1, -1, -1, -1, -1, -1, -1});
   auto const refused = [&](char const* text, char const* why) {
     CHECK_THROWS_WITH_AS(example::puzzle_of(rules, text), doctest::Contains(why), error);
   };
