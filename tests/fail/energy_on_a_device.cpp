@@ -28,5 +28,7 @@ int main() {
   process::absorbing<> const masks(3);
   denoiser::energy_resampled const d(masks, network{}, energy{});
   auto const s = recipe::edlm(masks);
-  s.sample(exec, d, grid::uniform_t(masks, 2), batch_view<int>{&x, 1, 1});
+  batch_view<int> const view{&x, 1, 1};
+  detail::workspace const memory(s.workspace_size(exec, d, view));
+  s.start(exec, d, grid::uniform_t(masks, 2), view, memory.span()).finish();
 }

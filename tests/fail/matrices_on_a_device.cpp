@@ -24,5 +24,7 @@ int main() {
   int x = 0;
   sampler const s{process::mask_and_replace(3, {1.0, 0.5, 0.0}, {0.0, 0.4, 0.9}),
                   solver::ancestral{}};
-  s.sample(exec, network{}, grid::uniform_t(s.process, 2), batch_view<int>{&x, 1, 1});
+  batch_view<int> const view{&x, 1, 1};
+  detail::workspace const memory(s.workspace_size(exec, network{}, view));
+  s.start(exec, network{}, grid::uniform_t(s.process, 2), view, memory.span()).finish();
 }
