@@ -31,15 +31,14 @@ class branched {
   explicit branched(First first, Rest... rest)
       : prediction(first.prediction), branches_(std::move(first), std::move(rest)...) {}
 
-  template <class Exec, class X, class T>
-  void operator()(Exec const& exec, batch_view<X const> x, query const& q,
-                  batch_view<T> out) const {
+  template <class Exec, class X, class Out>
+  void operator()(Exec const& exec, X const& x, query const& q, Out const& out) const {
     call<0>(exec, x, q, out);
   }
 
  private:
-  template <std::size_t I, class Exec, class X, class T>
-  void call(Exec const& exec, batch_view<X const> x, query const& q, batch_view<T> out) const {
+  template <std::size_t I, class Exec, class X, class Out>
+  void call(Exec const& exec, X const& x, query const& q, Out const& out) const {
     if constexpr (I + 1 < 1 + sizeof...(Rest)) {
       if (q.branch > static_cast<int>(I)) return call<I + 1>(exec, x, q, out);
     }

@@ -156,7 +156,7 @@ struct defog {
                                       Row& row, Words const& words) {
     bool const shown = law.probability(now) == 0.0;
     if (shown && (w[1] == 0.0 || w[3] < 0.0)) return now;
-    if (!row.normalise()) return -1;
+    if (!shown && !row.normalise()) return -1;
     bool const lands = w[3] < 0.0;
     guided_rates<Cavity, Row> const rate{row, law, {w[0], w[1], w[2]}, now, shown, lands};
     int const classes = law.mask == law.classes ? law.classes + 1 : law.classes;
@@ -191,14 +191,16 @@ struct defog {
       double sum = 0.0;
       for (int g = 0; g < row.sources; ++g) {
         if (g >= row.kernels) {
-          if (y < law.classes) sum += row.weight[g] * static_cast<double>(row.source[g][y]);
+          double const l = y < law.classes ? static_cast<double>(row.source[g][y]) : 0.0;
+          if (l == Row::nothing) return 0.0;
+          sum += row.weight[g] * l;
           continue;
         }
         double const r = lands ? data(g, y) : mean_rate(g, y);
         if (!(r > 0.0)) return r;  // ruled out, or NaN
         sum += row.weight[g] * detail::log(r);
       }
-      return sum == Row::nothing ? 0.0 : detail::exp(sum);
+      return sum - sum == 0.0 ? detail::exp(sum) : sum;  // of a table: the run refuses it
     }
 
     /// The posterior of the data class, up to a factor of the position.

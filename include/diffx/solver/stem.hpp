@@ -29,6 +29,9 @@ struct stem : Inner {
                 "diffx::solver::stem: a round is one evaluation and one pass, so the solver must "
                 "be one of a single evaluation and noise term without memory, such as "
                 "solver::ddpm or solver::reverse_diffusion.");
+  static_assert(
+      !requires { requires Inner::learned_variance; },
+      "diffx::solver::stem: the noise of a round is of a known size; use solver::ddpm.");
   static constexpr std::string_view name = "solver::stem";
   static constexpr std::string_view source = "arXiv:2410.24012";
   static constexpr int first_draw = 32;
