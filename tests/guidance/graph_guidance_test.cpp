@@ -291,13 +291,13 @@ TEST_CASE("graph guidance: with and without the condition, predictions, kernels 
               return q;
             }));
   check_law("cfg of rates",
-            sampled(guided(solver::defog{.eta = 0.7, .omega = 0.2}, guidance::d_cfg{w}), d), 0, 1,
+            sampled(guided(solver::defog{.eta = 3.0, .omega = 0.2}, guidance::d_cfg{w}), d), 0, 1,
             chain(small_grid(), [&](auto const& process, level const& from, level const& to,
                                     std::size_t code, std::size_t k) {
               if (to.sigma == 0.0) return both(code, k);
               int const now = bit(code, k);
-              double const c = rate(process, from.alpha, 0.7, 0.2, now, data_law(0, code, k));
-              double const u = rate(process, from.alpha, 0.7, 0.2, now, data_law(1, code, k));
+              double const c = rate(process, from.alpha, 3.0, 0.2, now, data_law(0, code, k));
+              double const u = rate(process, from.alpha, 3.0, 0.2, now, data_law(1, code, k));
               double const jump =
                   std::min(1.0, std::pow(c, w) * std::pow(u, 1.0 - w) * (to.alpha - from.alpha));
               return now == 0 ? weights{1.0 - jump, jump} : weights{jump, 1.0 - jump};
