@@ -84,7 +84,7 @@ class clamp_clean {
     linear_form const x0 = prediction.to(frame::x0, q.at);
     exec.for_each_sample(
         x.batch, clamp_detail::answer_observed_op<T>{observed, x, out,
-                                               static_cast<T>((1.0 - x0.state) / x0.output)});
+                                                     static_cast<T>((1.0 - x0.state) / x0.output)});
   }
 
  private:
