@@ -233,24 +233,21 @@ TEST_CASE("decode: a text that has ended is left alone while others go on") {
 
 TEST_CASE("a limit law that is a table is refused where the host does not reach the memory") {
   codes x(2, 0);
+  flawed<prediction::x0_posterior<double>> const network{{}, 0.25};
+  auto const finished = [&](auto const& process, auto const& solver, auto const& exec) {
+    sampler const s{process, solver};
+    batch_view<std::int32_t> const view{x.data(), 1, 2};
+    detail::workspace const memory(s.workspace_size(exec, network, view));
+    return s.start(exec, network, grid::uniform_t(process, 3), view, memory.span()).finish();
+  };
   process::marginal<> const p({0.5, 0.3, 0.2});
-  auto const message = message_of([&] {
-    sampler{p, solver::ancestral{}}.sample(
-        test::elsewhere{}, flawed<prediction::x0_posterior<double>>{{}, 0.25},
-        grid::uniform_t(p, 3), batch_view<std::int32_t>{x.data(), 1, 2});
-  });
+  auto const message = message_of([&] { finished(p, solver::ancestral{}, test::elsewhere{}); });
   CHECK(contains(message, "tables in host memory"));
   CHECK(contains(message, "use process::uniform or process::absorbing"));
   // Counts on a device are not read there.
   process::uniform<> const flat(classes, floor_eps);
-  auto const run = [&](auto const& exec) {
-    return sampler{flat, solver::euler_ctmc{}}
-        .sample(exec, flawed<prediction::x0_posterior<double>>{{}, 0.25}, grid::uniform_t(flat, 3),
-                batch_view<std::int32_t>{x.data(), 1, 2})
-        .capped;
-  };
-  CHECK(run(test::elsewhere{}) == -1);
-  CHECK(run(exec::host{}) >= 0);
+  CHECK(finished(flat, solver::euler_ctmc{}, test::elsewhere{}).capped == -1);
+  CHECK(finished(flat, solver::euler_ctmc{}, exec::host{}).capped >= 0);
 }
 
 TEST_CASE("a prompt of another shape than the text is refused") {
