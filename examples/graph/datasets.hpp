@@ -105,7 +105,7 @@ inline bool is_two_communities(graph::labelled_graph const& g) {
     double const pairs = 0.5 * static_cast<double>(sizes[k] * (sizes[k] - 1));
     if (std::fabs(within[k] / pairs - 0.7) > 5.0 * std::sqrt(0.21 / pairs)) return false;
   }
-  return between <= 2.0 * std::max(1.0, std::round(static_cast<double>(n) / 20.0));
+  return between <= 2.0 * std::max(1.0, std::nearbyint(static_cast<double>(n) / 20.0));
 }
 
 /// A property that a graph must have.

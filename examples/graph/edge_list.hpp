@@ -37,10 +37,15 @@ inline graph::sparse_graph read_edges(std::string const& path) {
     return value;
   };
   std::int32_t const nodes = number(), count = number();
+  diffx::detail::require(count >= 1, where, "edges of '" + path + "'", count, "at least 1");
   std::vector<graph::edge> edges;
   for (std::int32_t e = 0; e < count; ++e) {
     std::int32_t const low = number(), high = number();
     edges.push_back({low, high});
+  }
+  while (at != end && (*at == ' ' || *at == '\n' || *at == '\r')) ++at;
+  if (at != end) {
+    diffx::detail::fail("'" + path + "': goes on after its " + std::to_string(count) + " edges");
   }
   return graph::sparse_graph(nodes, std::move(edges));
 }

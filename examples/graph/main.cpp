@@ -30,7 +30,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <initializer_list>
 #include <numeric>
 #include <span>
 #include <string>
@@ -73,16 +72,10 @@ arguments parse(int argc, char** argv) {
     }
     if (i + 1 >= argc) detail::fail(option + " needs a value, or is no option; see --help");
     std::string const value = argv[++i];
-    auto const one_of = [&](std::initializer_list<std::string_view> names) {
-      if (std::find(names.begin(), names.end(), value) != names.end()) return value;
-      std::string all;
-      for (auto const n : names) all += (all.empty() ? "" : ", ") + std::string(n);
-      detail::fail(option + " = " + value + ", must be one of " + all);
-    };
     if (option == "--data") {
-      a.data = one_of({"planar", "molecules", "communities", "exact"});
+      a.data = one_of(option, value, {"planar", "molecules", "communities", "exact"});
     } else if (option == "--sampler") {
-      a.sampler = one_of({"digress", "defog"});
+      a.sampler = one_of(option, value, {"digress", "defog"});
       sampler = true;
     } else if (option == "--nodes") {
       a.nodes = number<std::int64_t>(option, value, 3, 6);
@@ -293,7 +286,7 @@ int sample(arguments const& a) {
                         std::size_t count) {
     for (std::size_t k = 0; k < count; ++k) {
       bool const there = k < graphs.size();
-      drawn.push_back(there ? graphs[k] : graph::labelled_graph(1));
+      drawn.push_back(there ? graphs[k] : graph::labelled_graph());
       captions.push_back(there ? name + std::string(data.is_right(graphs[k]) ? "" : ", wrong")
                                : "");
     }

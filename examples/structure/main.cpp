@@ -1,6 +1,8 @@
 // diffx_structure: Sudoku and sorting by diffusion. A part of the variables is observed and stays;
 // the rest is sampled by a small network whose attention runs along the edges of the problem.
 
+#include <diffx/detail/whole_file.hpp>
+
 #include "option_value.hpp"
 #include "output_path.hpp"
 #include "tasks.hpp"
@@ -8,7 +10,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -40,19 +41,9 @@ constexpr char const* usage =
     "  --output FILE            writes the answers of the last row of the table, a line each\n"
     "  --seed S (1)   --models FOLDER   --help\n";
 
-std::string one_of(std::string const& option, std::string const& value,
-                   std::vector<std::string> const& known) {
-  std::string all;
-  for (auto const& k : known) {
-    if (k == value) return value;
-    all += (all.empty() ? "" : ", ") + k;
-  }
-  detail::fail(option + " = " + value + ", must be one of " + all);
-}
-
 arguments parse(int argc, char** argv) {
   arguments a;
-  bool wants_observed = false;
+  bool wants_observed = false, wants_count = false;
   for (int i = 1; i < argc; ++i) {
     std::string const option = argv[i];
     if (option == "--help") {
@@ -73,6 +64,7 @@ arguments parse(int argc, char** argv) {
       a.candidates = number<int>(option, value, 1, 1000);
     } else if (option == "--count") {
       a.count = number<std::int64_t>(option, value, 1, 100'000);
+      wants_count = true;
     } else if (option == "--observed") {
       a.observed = number<double>(option, value, 0.0, 1.0);
       wants_observed = true;
@@ -93,6 +85,9 @@ arguments parse(int argc, char** argv) {
     detail::fail("--network exact is for Sudoku: sorting has one solution, and nothing to sample");
   }
   if (sorts && !a.puzzle.empty()) detail::fail("--puzzle is for Sudoku");
+  if (!a.puzzle.empty() && (wants_observed || wants_count)) {
+    detail::fail("--puzzle is one Sudoku as it is given: no --observed, no --count");
+  }
   if (sorts && wants_observed) detail::fail("--observed is for Sudoku: of sorting the values are");
   if (a.problem == "sudoku4" && a.network == "trained") {
     detail::fail("there is no trained network of sudoku4; add --network exact");
@@ -149,11 +144,11 @@ void report(arguments const& a, task const& t, Network const& network) {
                 last.violations[0] == 0 ? "" : "   which breaks the rules");
   }
   if (a.output.empty()) return;
-  std::ofstream file(a.output);
+  std::string lines;
   for (std::int64_t i = 0; i < t.rows; ++i) {
-    file << line_of(t, last.x.data() + i * features) << "\n";
+    lines += line_of(t, last.x.data() + i * features) + "\n";
   }
-  if (!file.flush()) detail::fail("'" + a.output + "' cannot be written");
+  detail::write_whole_file("diffx_structure", a.output, lines);
 }
 
 void solve_problem(arguments const& a) {

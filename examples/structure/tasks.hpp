@@ -199,9 +199,9 @@ inline auto exact_network(structure::sudoku const& rules,
 inline auto trained_network(std::string const& models, std::string const& name,
                             structure::problem const& problem) {
   diffx::denoiser::eigen::safetensors const weights(models + "/" + name + ".safetensors");
-  auto const number = [&](char const* key) { return std::stoi(weights.metadata(key)); };
-  return diffx::denoiser::eigen::structured({number("width"), number("heads"), number("blocks")},
-                                            problem, weights);
+  return diffx::denoiser::eigen::structured(
+      {weights.number("width"), weights.number("heads"), weights.number("blocks")}, problem,
+      weights);
 }
 
 struct answers {

@@ -573,6 +573,11 @@ class run {
                   "classes and points on spheres take options.fixed.");
     auto const x = block.x();
     detail::check_observed(denoiser_->observed, x.batch, x.features);
+    if (options_.fixed[0] != nullptr) {
+      detail::fail(
+          "diffx::run: options.fixed and the mask of denoiser::clamp_clean are of one block; put "
+          "both into the mask of denoiser::clamp_clean");
+    }
     block.fix(denoiser_->observed.data);
   }
 

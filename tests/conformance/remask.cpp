@@ -293,9 +293,11 @@ class ddim_run {
       }
       // The library's coin has the fresh class first, then the one that is there, then the data.
       int const taken = drawn(3, requested(route, i), [&](int j) { return share[j]; });
+      // Where in its range it lies is the draw of the fresh class.
       double const start[3] = {1.0 - m.clean / all, m.fresh / all, 0.0};
       double const length[3] = {m.clean / all, share[1], share[2]};
-      words_[at] = {start[taken] + 0.5 * length[taken], u, requested(fresh, i), 0.5, 0.5, 0.5};
+      double const within = taken == 2 ? requested(fresh, i) : 0.5;
+      words_[at] = {start[taken] + within * length[taken], u, 0.5, 0.5, 0.5, 0.5};
     }
     same(r_, predicted, step.at("predicted"), name + " predicted");
   }

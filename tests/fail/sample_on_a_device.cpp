@@ -1,4 +1,4 @@
-// expected-error: sample() takes its workspace from the host's memory
+// expected-error: takes its workspace from the host
 #include <diffx/exec/host.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>

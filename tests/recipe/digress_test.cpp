@@ -198,7 +198,7 @@ void check_laws(std::string const& name, Sampler const& s, timetable const& grid
   options<> o{noise::counted{seed}};
   o.fixed = {batch.fixed_nodes(), batch.fixed_pairs()};
   s.sample(exec::threads{2}, network, grid, batch.state(), o);
-  for (std::size_t const which : {0, 1}) {
+  for (std::size_t which = 0; which < 2; ++which) {
     std::int64_t const n = sizes[which];
     std::vector<std::int64_t> counts(states(n), 0);
     for (std::size_t b = which; b < sizes.size(); b += 2) {

@@ -138,7 +138,7 @@ int main(int argc, char** argv) {
   try {
     return compare(parse(argc, argv));
   } catch (std::exception const& e) {
-    std::fprintf(stderr, "%s\n", e.what());
+    std::fprintf(stderr, "diffx_graph_large: %s\n", e.what());
     return 1;
   }
 }

@@ -222,6 +222,8 @@ def train(args):
     last, saved, loss_mean, nodes_mean = time.time(), time.time(), 0.0, 0.0
     while spent < 60.0 * args.minutes:
         parts = [p for p in (example(n, edges, target, draw) for _ in range(args.graphs)) if p]
+        if not parts:
+            continue
         *inputs, right = together(parts, n)
         share = spent / (60.0 * args.minutes)
         for group in optimiser.param_groups:
@@ -322,6 +324,7 @@ def main():
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     tasks[args.task](args)

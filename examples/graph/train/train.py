@@ -31,7 +31,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -78,9 +77,8 @@ def from_graph6(text):
 
 
 def valence_fits(atom, bonds):
-    most = {"C": (4,), "N": (3,), "O": (2,), "F": (1,), "P": (3, 5), "S": (2, 4, 6), "Cl": (1,),
-            "Br": (1,), "I": (1,)}
-    return bonds <= most[atom][-1]
+    most = {"C": 4, "N": 3, "O": 2, "F": 1, "P": 5, "S": 6, "Cl": 1, "Br": 1, "I": 1}
+    return bonds <= most[atom]
 
 
 def molecules():
@@ -415,6 +413,7 @@ def main():
     parser.add_argument("--ema", type=float, default=0.999)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     tasks[args.task](args)
 

@@ -492,6 +492,7 @@ def main():
     parser.add_argument("--live", action="store_true", help="evaluate the checkpoints in --work")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     tasks[args.task](args)
 

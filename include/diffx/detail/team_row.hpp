@@ -120,7 +120,9 @@ class team_row {
   DIFFX_HD T logit(int k) const noexcept {
     T const first = source[0][k];
     if (k == excluded || first == nothing) return nothing;
-    T sum = weight[0] * first;
+    // The product alone, as add_chunk has it: a compiler may join a plain one to the difference
+    // that follows.
+    T sum = fma(weight[0], first, T(-0.0));
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
       T const other = source[g][k];

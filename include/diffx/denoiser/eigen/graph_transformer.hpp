@@ -50,11 +50,15 @@ inline graph_transformer_size graph_transformer_size_of(safetensors const& file)
 ///     y    = told2(silu(told1([alpha, sqrt(alpha), sqrt(1 - alpha), n / 32, mean_i S^k_ii])))
 ///     h_i  = node([class_i, S^k_ii, y])    e_ij = pair([class_ij, S^k_ij, y])     k = 1 ... 8
 ///
-///     every layer, with e' = pair_norm(e):
-///     w_ij = softmax_(j != i)(q_i . k_j / sqrt(head width) + bias(e')_ij)     q, k, v =
-///     qkv(norm1(h)) h_i += proj(sum_j w_ij (v_j + value(e')_ij)) h_i += b(silu(a(norm2(h_i)) +
-///     told(y))) e_ij += pair_b(silu(pair_a(e'_ij) + p_i + p_j + m_i m_j))               p, m =
-///     ends(norm3(h))
+///     every layer, with e' = pair_norm(e), q, k, v = qkv(norm1(h)), p, m = ends(norm3(h)):
+///
+///     w_ij = softmax_(j != i)(q_i . k_j / sqrt(head width) + bias(e')_ij)
+///
+///     h_i += proj(sum_j w_ij (v_j + value(e')_ij))
+///
+///     h_i += b(silu(a(norm2(h_i)) + told(y)))
+///
+///     e_ij += pair_b(silu(pair_a(e'_ij) + p_i + p_j + m_i m_j))
 ///
 ///     logits = node_out(node_norm(h)), pair_out(pair_norm(e))
 ///
@@ -105,6 +109,11 @@ class graph_transformer {
     batch_view<T> const node_out = std::get<0>(out), pair_out = std::get<1>(out);
     check(nodes.first_sample + nodes.batch, nodes.features, pairs.features, node_out.features,
           pair_out.features);
+    for (std::int64_t const batch : {pairs.batch, node_out.batch, pair_out.batch}) {
+      if (batch == nodes.batch) continue;
+      diffx::detail::require(false, where, "batch", static_cast<long long>(batch),
+                             std::to_string(nodes.batch) + ", that of the nodes");
+    }
     diffx::detail::require(q.at.alpha >= 0.0 && q.at.alpha <= 1.0, where, "alpha", q.at.alpha,
                            "in [0, 1]");
     std::int64_t const first = nodes.first_sample;

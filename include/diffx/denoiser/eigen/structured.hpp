@@ -112,9 +112,10 @@ class structured {
     detail::require_features(x, net.variables.features(), where);
     detail::require_features(observed, net.variables.features(), where);
     detail::require_features(out, net.variables.features(), where);
-    diffx::detail::require(x.batch == out.batch && x.batch == observed.batch, where,
-                           "batch of the output and the mask", static_cast<long long>(out.batch),
-                           "the batch of the input");
+    diffx::detail::require(x.batch == out.batch, where, "batch of the output",
+                           static_cast<long long>(out.batch), "the batch of the input");
+    diffx::detail::require(x.batch == observed.batch, where, "batch of the mask",
+                           static_cast<long long>(observed.batch), "the batch of the input");
     detail::for_each_tile<tile>(
         exec, x.batch, net.pool, [&](scratch& s, std::int64_t first, index rows) {
           auto const emb = net.told(s.told, q.at.t, {}, q.branch, 0, 0, tile);

@@ -117,8 +117,8 @@ inline int steps_for(std::span<std::int64_t const> degrees, double pairs_per_edg
 ///
 /// Source    Chen et al. 2023 (EDGE), arXiv:2305.04111.
 /// Errors    degrees that no simple graph has, unless `any_degrees`; more than 2^20 - 2 steps;
-///           names of another number, below 0 or twice; a logit that is NaN, reported with its step
-///           and pair: throws diffx::error.
+///           more than 5 000 000 nodes; names of another number, not below that, below 0 or twice;
+///           a logit that is NaN, reported with its step and pair: throws diffx::error.
 struct degree_guided {
   static constexpr std::string_view name = "domain::graph::degree_guided";
   static constexpr std::string_view source = "arXiv:2305.04111";

@@ -43,6 +43,10 @@ inline labelled_graph from_graph6(std::string_view line) {
     n = n << 6 | next();
   }
   detail::require(n >= 1, where, "the number of nodes", static_cast<long long>(n), "at least 1");
+  if (static_cast<std::int64_t>(line.size() - at) < (pair_count(n) + 5) / 6) {
+    detail::fail(std::string(where) + ": the line ends after " + std::to_string(line.size()) +
+                 " characters, before its last pair");
+  }
   labelled_graph g(n);
   int code = 0, left = 0;
   for (auto& each : g.pairs) {

@@ -25,8 +25,8 @@ struct edge {
 /// the lists that it touches. A list that outgrows its room is moved to the end with half as much
 /// more.
 ///
-/// Errors    no node, more than 2^31 - 1, an end of an edge that is no node, an edge from a node to
-///           itself, an edge twice, a negative room: throws diffx::error.
+/// Errors    of construction: no node, more than 2^31 - 1, an end of an edge that is no node, an
+///           edge from a node to itself, an edge twice, a negative room: throws diffx::error.
 class sparse_graph {
  public:
   explicit sparse_graph(std::int64_t nodes) : sparse_graph(nodes, {}) {}
@@ -110,7 +110,8 @@ class sparse_graph {
     return out;
   }
 
-  /// Takes edges away and adds others, in any order: those of the graph, those that it has not.
+  /// Takes edges away and adds others, in any order: those of the graph, those that it has not,
+  /// which is not checked.
   void change(std::span<edge const> removed, std::span<edge const> added) {
     for_each_end(removed, [this](std::int64_t i, auto gone, auto end) {
       list& near = list_of(i);

@@ -34,12 +34,8 @@ class variables {
   static constexpr std::string_view source = "arXiv:2210.11633";
 
   variables(int numbers, std::vector<int> options)
-      : numbers_(numbers), options_(std::move(options)), blocks_(options_) {
+      : numbers_(numbers), options_(checked(std::move(options))), blocks_(options_) {
     detail::require(numbers >= 0, where, "numbers", numbers, "at least 0");
-    for (std::size_t c = 0; c < options_.size(); ++c) {
-      detail::require(options_[c] >= 2, where, "options of class " + std::to_string(c), options_[c],
-                      "at least 2");
-    }
     detail::require(size() >= 1, where, "variables", size(), "at least 1");
   }
 
@@ -133,6 +129,14 @@ class variables {
   }
 
  private:
+  static std::vector<int> checked(std::vector<int> options) {
+    for (std::size_t c = 0; c < options.size(); ++c) {
+      detail::require(options[c] >= 2, where, "options of class " + std::to_string(c), options[c],
+                      "at least 2");
+    }
+    return options;
+  }
+
   static constexpr std::string_view where = "diffx::domain::structure::variables";
 
   void check(int variable) const {
