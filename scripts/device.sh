@@ -135,7 +135,7 @@ note_stage() {  # name, outcome, seconds, command, why
   printf '%-28s %-8s %s\n' "$1" "$2" "$5"
 }
 
-# stage <name> <limit in seconds> <needs: words of: device nvcc build sanitizer torch> <command...>
+# stage <name> <limit in seconds> <needs: words of: device nvcc tools build sanitizer torch> <command...>
 # The name's words, joined, are the log's name; rows of numbers go to the file of the same name.
 built=0
 stage() {

@@ -56,4 +56,18 @@ DIFFX_HD inline T fma(T a, T b, T c) noexcept {
 #endif
 }
 
+/// a * b, rounded by itself: compilers join a plain product to a sum that follows.
+template <class T>
+DIFFX_HD inline T product(T a, T b) noexcept {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return __dmul_rn(a, b);
+  } else {
+    return __fmul_rn(a, b);
+  }
+#else
+  return fma(a, b, T(-0.0));
+#endif
+}
+
 }  // namespace diffx::detail

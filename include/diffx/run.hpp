@@ -530,6 +530,13 @@ class run {
       auto const before = static_cast<std::size_t>(offsets.back());
       detail::check_stages(std::span(std::as_const(out).stages()).subspan(before), grid_->step(i),
                            detail::facts_of<std::remove_cvref_t<decltype(solver)>>);
+      if constexpr (cache_type::depth > 0) {
+        int asked = 0;
+        for (auto k = before; k < out.stages().size(); ++k)
+          asked += out.stages()[k].evaluates ? 1 : 0;
+        detail::require(asked <= 1, "diffx::run", "evaluations of a step with this cache", asked,
+                        "1: give solver::trunk and solver::stem one round");
+      }
       offsets.push_back(static_cast<int>(out.stages().size()));
     }
     if constexpr (B > 0) {

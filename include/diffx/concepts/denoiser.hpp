@@ -41,7 +41,7 @@ struct query {
 /// | `D::learned_variance`   | true: out is [batch, 2 features], the second half in [-1, 1]       |
 /// | `D::networks`           | networks that a call asks: 1 (default), or more, which nfe counts |
 /// | `D::log_ratios`         | true: branch 1 is no null condition but log-ratios of the classes  |
-/// | `d.observed`            | a mask of what the network is shown clean (denoiser::clamp_clean)  |
+/// | `D::observes_clean`     | true: `d.observed` is a mask of what it is shown clean and stays   |
 ///
 /// `denoiser::predicts<prediction::eps, 2>{callable}` declares them for a plain callable.
 template <class D>

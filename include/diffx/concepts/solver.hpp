@@ -202,7 +202,8 @@ concept dynamic_solver = linear_solver<S> && S::reads_device;
 /// | `S::takes_bits`     | true: it plans a binary_plan as well, for packed bits                  |
 /// | `S::takes_short_rows` | true: its advance asks a row for scan(), probability() and draw()    |
 /// |                     | alone, so that rows of few classes are read many at a time             |
-/// | `S::takes_groups`   | true: advance_group, the draws of advance for such rows all at once    |
+/// | `S::takes_groups`   | true: advance_group, the draws of advance for such rows all at once,   |
+/// |                     | of laws without a mask and no cavity; false where advance is replaced  |
 /// | `S::pure_passes`    | true: it plans stages without an evaluation, each of which noises from |
 /// |                     | `at` to `to`                                                           |
 /// | `S::takes_laws`     | false: it reads scores alone, and has no `advance`                     |

@@ -26,6 +26,9 @@ class branched {
 
  public:
   static constexpr int branches = 1 + static_cast<int>(sizeof...(Rest));
+  static constexpr int networks = networks_of<First>;
+  static_assert(((networks_of<Rest> == networks) && ...),
+                "diffx::denoiser::branched: all branches must ask as many networks.");
   decltype(First::prediction) prediction;
 
   explicit branched(First first, Rest... rest)

@@ -54,7 +54,7 @@ struct answer_observed_op {
 ///           Janner et al. 2022 (Diffuser), arXiv:2205.09991.
 /// Shapes    observed: [batch, features] of the state, 1 where it is given, in the executor's
 ///           memory, which must outlive the run.
-/// Requires  one block of numbers, and a solver whose steps are passes over the state, as all are.
+/// Requires  one block of numbers, and a solver that plans its steps ahead.
 /// Errors    a prediction whose input is scaled, a second block, search::zero_order and
 ///           solver::repaint do not compile; a mask of another shape throws when a run starts.
 template <declared_denoiser F>

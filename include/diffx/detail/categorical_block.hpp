@@ -101,8 +101,7 @@ struct class_pass {
     team_row<T, G, Team> row(team, tables);
     open(sample, position, row);
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
-    // All threads have read the class before one writes another: only scan() leads to another, and
-    // it waits for all.
+    team.wait();  // all have read the class before one writes another
     if (team.leads() && next != static_cast<int>(state[index])) put(index, sample, position, next);
   }
 

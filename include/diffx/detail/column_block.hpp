@@ -169,7 +169,9 @@ class column_block
             }
             std::int64_t const row = sample * x.features + first;
             for (int i = 0; i < n; ++i) {
-              if (mask[row + i] != 0) x.data[row + i] = fma(spread, z[i], keep * given[row + i]);
+              bool const stays = this->fixed_ != nullptr && this->fixed_[row + i] != 0;
+              if (mask[row + i] == 0 || stays) continue;
+              x.data[row + i] = fma(spread, z[i], keep * given[row + i]);
             }
           };
     });

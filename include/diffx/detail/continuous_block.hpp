@@ -37,8 +37,8 @@ inline constexpr bool measures_samples = drives_run<S> || moves_by_norm<S>;
 
 /// A solver whose steps follow from its error would count what is fixed.
 [[noreturn]] inline void refuse_fixed_numbers(std::string_view solver, int block) {
-  fail("diffx::run: options.fixed keeps numbers of block " + text(block) + ", and " +
-       std::string(solver) +
+  fail("diffx::run: a mask (options.fixed, denoiser::clamp_clean) keeps numbers of block " +
+       text(block) + ", and " + std::string(solver) +
        " measures its error over all of them; use a solver that plans its steps ahead "
        "(solver::heun, solver::ddim, ...)");
 }
@@ -72,6 +72,7 @@ struct rescale_op {
   std::int64_t features, stride;
   T weight, other_weight, phi;
   T* factor;
+  std::uint8_t const* fixed = nullptr;  // what stays as it is does not count
 
   DIFFX_HD void operator()(std::int64_t sample) const {
     T const* const c = conditional + sample * stride;
@@ -81,9 +82,18 @@ struct rescale_op {
     };
     // Sums of differences from the first element, so that a large mean does not swallow the
     // deviation and a constant prediction has none.
-    double const first_c = static_cast<double>(c[0]), first_g = guided(0);
+    std::uint8_t const* const stays = fixed != nullptr ? fixed + sample * features : nullptr;
+    std::int64_t begin = 0, count = 0;
+    while (stays != nullptr && begin < features && stays[begin] != 0) ++begin;
+    if (begin == features) {
+      factor[sample] = T(1);
+      return;
+    }
+    double const first_c = static_cast<double>(c[begin]), first_g = guided(begin);
     double sum_c = 0, square_c = 0, sum_g = 0, square_g = 0;
-    for (std::int64_t i = 1; i < features; ++i) {
+    for (std::int64_t i = begin; i < features; ++i) {
+      if (stays != nullptr && stays[i] != 0) continue;
+      ++count;
       double const a = static_cast<double>(c[i]) - first_c;
       double const g = guided(i) - first_g;
       sum_c += a;
@@ -91,7 +101,7 @@ struct rescale_op {
       sum_g += g;
       square_g += g * g;
     }
-    double const n = static_cast<double>(features);
+    double const n = static_cast<double>(count);
     double const variance_c = square_c - sum_c * sum_c / n;
     double const variance_g = square_g - sum_g * sum_g / n;
     // A constant guided prediction has no deviation to correct.
@@ -331,9 +341,9 @@ class continuous_block {
         if (sources == 2) {
           double const phi = guidance_.rescale_mix();
           exec.for_each_sample(
-              x_.batch,
-              rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
-                            d.source_weight[0], d.source_weight[1], static_cast<T>(phi), factor_});
+              x_.batch, rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
+                                      d.source_weight[0], d.source_weight[1], static_cast<T>(phi),
+                                      factor_, fixed_});
           d.sample_factor = factor_;
         }
       }

@@ -59,11 +59,13 @@ inline void check_state(bool has_data, bool same_batch) {
 
 inline void check_observed(batch_view<std::uint8_t const> const& mask, std::int64_t batch,
                            std::int64_t features) {
-  if (mask.batch == batch && mask.features == features) return;
+  bool const has_data = mask.data != nullptr || batch == 0;
+  if (mask.batch == batch && mask.features == features && has_data) return;
   fail("diffx::run: the mask of denoiser::clamp_clean is [" +
        text(static_cast<long long>(mask.batch)) + ", " +
-       text(static_cast<long long>(mask.features)) + "], must be that of the state, [" +
-       text(static_cast<long long>(batch)) + ", " + text(static_cast<long long>(features)) + "]");
+       text(static_cast<long long>(mask.features)) + "]" + (has_data ? "" : " and null") +
+       ", must be that of the state, [" + text(static_cast<long long>(batch)) + ", " +
+       text(static_cast<long long>(features)) + "]");
 }
 
 inline void check_same_stages(bool same, int block) {

@@ -120,9 +120,7 @@ class team_row {
   DIFFX_HD T logit(int k) const noexcept {
     T const first = source[0][k];
     if (k == excluded || first == nothing) return nothing;
-    // The product alone, as add_chunk has it: a compiler may join a plain one to the difference
-    // that follows.
-    T sum = fma(weight[0], first, T(-0.0));
+    T sum = product(weight[0], first);
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
       T const other = source[g][k];

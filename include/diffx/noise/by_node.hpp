@@ -23,7 +23,8 @@ namespace diffx::noise {
 ///           are not copied.
 /// Bits      names up to 92681 have the pairs' words of the number of the pair; the further bits of
 ///           larger numbers go into the seed, so no two pairs share noise.
-/// Errors    none.
+/// Requires  `features` as the state has them in block 0: with fewer, names past the array are
+/// read. Errors    none.
 struct by_node {
   using kind = noise_tag;
   static constexpr std::string_view name = "noise::by_node";

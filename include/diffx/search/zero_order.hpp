@@ -26,7 +26,7 @@ namespace diffx::search {
 /// Shapes    the verifier writes one score per row; every row has a search of its own.
 /// Requires  a process with a normal prior; classes and points on spheres have no such neighbours.
 /// Errors    rounds < 0, neighbours < 1 or cosine outside (-1, 1) throws; so does a run that does
-///           not start from the prior.
+///           not start from the prior, or that keeps a part of it (options.fixed).
 struct zero_order {
   using kind = search_tag;
   static constexpr std::string_view name = "search::zero_order";
@@ -50,6 +50,11 @@ struct zero_order {
       detail::fail(
           "diffx::search::zero_order: options.start must be start::prior; the search "
           "owns the start noise");
+    }
+    if (opts.fixed[0] != nullptr) {
+      detail::fail(
+          "diffx::search::zero_order: options.fixed keeps a part of the start, which the search "
+          "overwrites; use search::best_of_n");
     }
     auto const size = static_cast<std::size_t>(x.size());
     std::vector<T> pivot(size), fresh(size), tried(size);

@@ -37,6 +37,7 @@ struct paste_known {
   T alpha, sigma;
   Noise noise;
   noise::key key;
+  std::uint8_t const* fixed = nullptr;  // 1 where the state stays
 
   DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
 #if defined(__CUDA_ARCH__)
@@ -49,7 +50,7 @@ struct paste_known {
     if (sigma != T(0)) noise.fill(key, x.first_sample + sample, first, n, z);
     std::int64_t const base = sample * x.features + first;
     for (int i = 0; i < n; ++i) {
-      if (known.mask[base + i] != 0) {
+      if (known.mask[base + i] != 0 && (fixed == nullptr || fixed[base + i] == 0)) {
         x.data[base + i] = detail::fma(sigma, z[i], alpha * known.image[base + i]);
       }
     }
@@ -201,10 +202,10 @@ struct repaint {
   static void paste_numbers(Exec const& exec, Block& block, known_region<T> const& region,
                             level const& at, noise::key key) {
     batch_view<T> const x = block.x();
-    exec.for_each_tile(
-        x.batch, x.features,
-        paste_known<T, std::remove_cvref_t<decltype(block.noise())>>{
-            region, x, static_cast<T>(at.alpha), static_cast<T>(at.sigma), block.noise(), key});
+    exec.for_each_tile(x.batch, x.features,
+                       paste_known<T, std::remove_cvref_t<decltype(block.noise())>>{
+                           region, x, static_cast<T>(at.alpha), static_cast<T>(at.sigma),
+                           block.noise(), key, block.fixed()});
   }
 };
 
