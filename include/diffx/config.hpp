@@ -58,7 +58,7 @@ DIFFX_HD inline T fma(T a, T b, T c) noexcept {
 
 /// a * b, rounded by itself: compilers join a plain product to a sum that follows.
 template <class T>
-DIFFX_HD inline T product(T a, T b) noexcept {
+DIFFX_HD inline T rounded_product(T a, T b) noexcept {
 #if defined(__CUDA_ARCH__)
   if constexpr (sizeof(T) == sizeof(double)) {
     return __dmul_rn(a, b);

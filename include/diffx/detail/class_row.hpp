@@ -364,7 +364,7 @@ class class_row {
   DIFFX_HD T logit(int k) const noexcept {
     T const first = source[0][k];
     if (k == excluded || is_nothing(first)) return nothing;
-    T sum = product(weight[0], first);
+    T sum = rounded_product(weight[0], first);
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
       T const other = source[g][k];
@@ -440,7 +440,8 @@ class class_row {
     T part[lanes] = {}, product[lanes] = {};
     for (int i = 0; i < groups; ++i) {
       for (int j = 0; j < lanes; ++j) {
-        T const x = product(w, l[i * lanes + j]) - base;  // rounded twice, as every logit is
+        T const x =
+            rounded_product(w, l[i * lanes + j]) - base;  // rounded twice, as every logit is
         T const e = exp_weight(x);
         part[j] += e;
         if constexpr (Measure == row_measure::entropy) product[j] += e == T(0) ? e : e * x;

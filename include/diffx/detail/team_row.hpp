@@ -120,7 +120,7 @@ class team_row {
   DIFFX_HD T logit(int k) const noexcept {
     T const first = source[0][k];
     if (k == excluded || first == nothing) return nothing;
-    T sum = product(weight[0], first);
+    T sum = rounded_product(weight[0], first);
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
       T const other = source[g][k];
