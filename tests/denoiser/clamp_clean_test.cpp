@@ -353,5 +353,15 @@ TEST_CASE("clamp_clean: refusals") {
   CHECK_THROWS_WITH_AS(run(5, 5), doctest::Contains("[5, 5], must be that of the state, [5, 6]"),
                        error);
   CHECK_THROWS_WITH_AS(run(4, 6), doctest::Contains("[4, 6]"), error);
+  denoiser::clamp_clean const nothing{some_network<prediction::x0>{{}, &s, &calls},
+                                      {nullptr, 5, 6}};
+  CHECK_THROWS_WITH_AS(sampler.sample(exec::host{}, nothing, grid::trailing(chain, 3), s.view()),
+                       doctest::Contains("[5, 6] and null"), error);
+  denoiser::clamp_clean const given{some_network<prediction::x0>{{}, &s, &calls}, s.observed()};
+  options both{noise::counted{3}};
+  both.fixed = s.mask.data();
+  CHECK_THROWS_WITH_AS(
+      sampler.sample(exec::host{}, given, grid::trailing(chain, 3), s.view(), both),
+      doctest::Contains("put both into the mask"), error);
   CHECK(calls == 0);
 }

@@ -256,6 +256,16 @@ TEST_CASE("graph transformer: what does not fit is refused") {
   };
   fails([&] { call(5, b); }, "pairs = 5, must be 6");
   fails([&] { call(6, c); }, "logits of pairs = 23, must be 24");
+  graph::graph_batch second(std::vector{g, g});
+  fails(
+      [&] {
+        n(exec::host{},
+          std::tuple{batch_view<std::int32_t const>{second.nodes().data, 2, 4},
+                     batch_view<std::int32_t const>{g.pairs.data(), 1, 6}},
+          told(0.5),
+          std::tuple{batch_view<float>{a.data(), 1, 12}, batch_view<float>{b.data(), 1, 24}});
+      },
+      "batch = 1, must be 2");
   auto const make = [](net::graph_transformer_size size) {
     return net::graph_transformer(size, net::random_weights(1));
   };

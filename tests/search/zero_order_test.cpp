@@ -176,5 +176,11 @@ TEST_CASE("nonsense is refused before the first run") {
   for (auto const from : {start::given, start::noised}) {
     CHECK(message({}, from).rfind("diffx::search::zero_order: options.start must be", 0) == 0);
   }
+  std::vector<std::uint8_t> const mask(x.size(), 0);
+  options<> keeps;
+  keeps.fixed = mask.data();
+  auto const refused = test::message_of(
+      [&] { search_of(search::zero_order{}, x, test::sum_of_row, 0.0, keeps, network); });
+  CHECK(refused.rfind("diffx::search::zero_order: options.fixed", 0) == 0);
   CHECK(calls == 0);
 }

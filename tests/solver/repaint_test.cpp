@@ -25,7 +25,8 @@ struct outcome {
 };
 
 /// Two features of one sample with correlation 1: x0 of both is the mean of both estimates.
-outcome inpaint(repaint const& policy, int steps, std::int64_t batch, std::uint64_t seed) {
+outcome inpaint(repaint const& policy, int steps, std::int64_t batch, std::uint64_t seed,
+                std::uint8_t const* fixed = nullptr) {
   auto levels = test::uniform_lambda(-3.0, 3.0, steps);
   levels.push_back(test::clean());
   diffx::timetable const grid(levels);
@@ -52,6 +53,7 @@ outcome inpaint(repaint const& policy, int steps, std::int64_t batch, std::uint6
   }
   diffx::batch_view<double> const view{o.x.data(), batch, 2, 0};
   diffx::options<diffx::noise::counted> options{diffx::noise::counted{seed}};
+  options.fixed = fixed;
   diffx::exec::host const exec;
   diffx::detail::workspace const memory(sampler.workspace_size(exec, network, view, options));
   auto run = sampler.start(exec, network, grid, view, memory.span(), options);
@@ -71,6 +73,15 @@ TEST_CASE("repaint: the known part is kept exactly, and the cost is as stated") 
   CHECK(inpaint({.jump_length = 3, .samples = 2}, 10, 1, 7).visits ==
         std::vector<int>{1, 2, 2, 2, 2, 2, 2, 2, 2, 2});
   CHECK(inpaint({.jump_length = 1, .samples = 1}, 4, 1, 7).visits == std::vector<int>(4, 1));
+}
+
+TEST_CASE("repaint: a number that is fixed stays, also where the known part is") {
+  std::vector<std::uint8_t> const fixed{1, 0, 0, 1};
+  auto const o = inpaint({.jump_length = 2, .samples = 2}, 6, 2, 7, fixed.data());
+  CHECK(o.x[0] == 0.0);  // as the state began
+  CHECK(o.x[1] != 0.0);
+  CHECK(o.x[2] == 1.5);
+  CHECK(o.x[3] == 0.0);
 }
 
 TEST_CASE("repaint: going back brings the free part closer to the known one") {

@@ -54,6 +54,7 @@ TEST_CASE("graph6: lines that are no graph are refused") {
   fails("?", "the number of nodes = 0");
   fails("D ~", "character 1 = 32, must be in [63, 126]");
   fails("~~?????", "at most 258047");
+  fails("~}~~", "ends after 4 characters");  // 258047 nodes: refused before they get memory
   CHECK_THROWS_WITH_AS(graph::to_graph6(graph::labelled_graph{}), doctest::Contains("g.size() = 0"),
                        error);
 }
