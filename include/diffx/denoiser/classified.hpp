@@ -210,7 +210,7 @@ class gradient_ratios {
   template <class Exec, class... Codes, class... Ts, std::size_t... B>
   void each_block(Exec const& exec, std::tuple<batch_view<Codes const>...> const& x, query const& q,
                   std::tuple<batch_view<Ts>...> const& out, std::index_sequence<B...>) const {
-    std::tuple<table<B, Codes, Ts>...> const g(table<B, Codes, Ts>(*process_, std::get<B>(x))...);
+    std::tuple<table<B, Codes, Ts>...> const g{table<B, Codes, Ts>{*process_, std::get<B>(x)}...};
     gradient_(exec, x, q, std::tuple{std::get<B>(g).view...});
     (std::get<B>(g).write(std::get<B>(x), std::get<B>(out)), ...);
   }
