@@ -20,7 +20,6 @@ import json
 import math
 import os
 import re
-import struct
 import subprocess
 import sys
 import time
@@ -33,6 +32,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models"))
+from safetensors_file import write_safetensors
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "graph" / "data" / "perl.txt"
@@ -203,7 +205,7 @@ def train(args):
     ema = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, betas=(0.9, 0.99),
                                   weight_decay=0.01)
-    step, spent, shown = 0, 0.0, 0.0
+    step, spent = 0, 0.0
     checkpoint = args.work / "edge.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint)
@@ -219,7 +221,7 @@ def train(args):
                     "optimiser": optimiser.state_dict(), "spent": spent}, part)
         os.replace(part, checkpoint)
 
-    last, saved, loss_mean, nodes_mean = time.time(), time.time(), 0.0, 0.0
+    last, saved, loss_mean = time.time(), time.time(), 0.0
     while spent < 60.0 * args.minutes:
         parts = [p for p in (example(n, edges, target, draw) for _ in range(args.graphs)) if p]
         if not parts:
@@ -253,19 +255,6 @@ def train(args):
 
 
 # ------------------------------------------------------------------------------------- results
-
-
-def write_safetensors(path, tensors, metadata):
-    header, blobs, offset = {"__metadata__": {k: str(v) for k, v in metadata.items()}}, [], 0
-    for name, tensor in tensors.items():
-        value = tensor.detach().contiguous().numpy().astype("<f4")
-        blobs.append(value.tobytes())
-        header[name] = {"dtype": "F32", "shape": list(value.shape),
-                        "data_offsets": [offset, offset + len(blobs[-1])]}
-        offset += len(blobs[-1])
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
 def export(args):

@@ -22,7 +22,6 @@ import json
 import math
 import os
 import random
-import struct
 import subprocess
 import sys
 import time
@@ -34,6 +33,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models"))
+from safetensors_file import halves, write_safetensors
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "graph" / "data"
@@ -339,26 +341,12 @@ def save(path, net, ema, optimizer, spent, step):
 # -------------------------------------------------------------------------------------- export
 
 
-def write_safetensors(path, tensors, metadata):
-    """8-byte little-endian header length, JSON header, data in half precision."""
-    header, blobs, at = {"__metadata__": {k: str(v) for k, v in metadata.items()}}, [], 0
-    for name, value in tensors.items():
-        blob = value.detach().contiguous().half().numpy().tobytes()
-        header[name] = {"dtype": "F16", "shape": list(value.shape),
-                        "data_offsets": [at, at + len(blob)]}
-        blobs.append(blob)
-        at += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
 def export(args):
     for name, sizes in SETS.items():
         if not (args.work / f"{name}.pt").exists():
             continue
         state = torch.load(args.work / f"{name}.pt")
-        write_safetensors(args.out / f"graph_{name}.safetensors", state["ema"], {
+        write_safetensors(args.out / f"graph_{name}.safetensors", halves(state["ema"]), {
             "format": "pt",
             "network": "diffx::denoiser::eigen::graph_transformer",
             "prediction": "x0 posterior",

@@ -33,6 +33,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models"))
+from safetensors_file import read_safetensors, write_safetensors
+
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = "Fashion-MNIST, Copyright 2017 Zalando SE, MIT licence"
 LAMBDA_MAX = 5.0  # log(alpha / sigma) stays within [-5, 5]
@@ -49,44 +52,6 @@ def load(folder, part):
     with gzip.open(Path(folder) / f"{part}-labels-idx1-ubyte.gz") as f:
         labels = np.frombuffer(f.read(), np.uint8, offset=8).astype(np.int64)
     return torch.from_numpy(images / 127.5 - 1.0).float(), torch.from_numpy(labels)
-
-
-# --------------------------------------------------------------------------------- safetensors
-
-
-def write_safetensors(path, tensors, metadata):
-    """8-byte little-endian header length, JSON header, data; replaced in one step."""
-    names = {torch.float32: "F32", torch.float64: "F64"}
-    header, blobs, at = {"__metadata__": {k: str(v) for k, v in metadata.items()}}, [], 0
-    for name, value in tensors.items():
-        value = value.detach().contiguous()
-        blob = value.numpy().tobytes()
-        header[name] = {
-            "dtype": names[value.dtype],
-            "shape": list(value.shape),
-            "data_offsets": [at, at + len(blob)],
-        }
-        blobs.append(blob)
-        at += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    part = Path(str(path) + ".part")
-    part.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    os.replace(part, path)
-
-
-def read_safetensors(path):
-    data = Path(path).read_bytes()
-    (size,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + size])
-    metadata = header.pop("__metadata__", {})
-    dtypes = {"F32": np.float32, "F64": np.float64}
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = (8 + size + x for x in entry["data_offsets"])
-        array = np.frombuffer(data[begin:end], dtypes[entry["dtype"]]).reshape(entry["shape"])
-        tensors[name] = torch.from_numpy(array.copy())
-    return tensors, metadata
 
 
 # ------------------------------------------------------------------------------------ networks

@@ -19,7 +19,6 @@ import json
 import math
 import os
 import random
-import struct
 import sys
 import time
 from pathlib import Path
@@ -27,10 +26,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models"))
+from safetensors_file import halves, read_safetensors, write_safetensors
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[3]
@@ -378,7 +379,7 @@ def evaluate(args):
         if args.live:
             net.load_state_dict(torch.load(args.work / f"{problem.name}.pt")["ema"])
         else:
-            restore(net, args.out / f"{problem.name}.safetensors")
+            net.load_state_dict(read_safetensors(args.out / f"{problem.name}.safetensors")[0])
         net.eval()
         x0, observed = problem.batch(args.rows, generator)
         shares = [None] if name == "sorting6" else [0.6, 0.4, 0.2, 0.0]
@@ -398,7 +399,7 @@ def parity(args):
     for name in PROBLEMS:
         problem = PROBLEMS[name]()
         net = Network(problem)
-        restore(net, args.out / f"{problem.name}.safetensors")
+        net.load_state_dict(read_safetensors(args.out / f"{problem.name}.safetensors")[0])
         net.eval()
         generator = torch.Generator().manual_seed(3)
         x0, observed = problem.batch(2, generator)
@@ -419,38 +420,6 @@ def parity(args):
         "cases": cases}, separators=(",", ":")) + "\n")
 
 
-# --------------------------------------------------------------------------------- safetensors
-
-
-def write_safetensors(path, tensors, metadata):
-    """8-byte little-endian header length, JSON header, data in half precision."""
-    header, blobs, at = {"__metadata__": {k: str(v) for k, v in metadata.items()}}, [], 0
-    for name, value in tensors.items():
-        blob = value.detach().contiguous().half().numpy().tobytes()
-        header[name] = {"dtype": "F16", "shape": list(value.shape),
-                        "data_offsets": [at, at + len(blob)]}
-        blobs.append(blob)
-        at += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    part = Path(f"{path}.part")
-    part.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    os.replace(part, path)
-
-
-def restore(net, path):
-    data = Path(path).read_bytes()
-    (size,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + size])
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = (8 + size + x for x in entry["data_offsets"])
-        array = np.frombuffer(data[begin:end], np.float16).reshape(entry["shape"])
-        tensors[name] = torch.from_numpy(array.astype(np.float32))
-    net.load_state_dict(tensors)
-
-
 def export(args):
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.problems:
@@ -459,7 +428,7 @@ def export(args):
         if not checkpoint.exists():
             continue
         state = torch.load(checkpoint)
-        write_safetensors(args.out / f"{problem.name}.safetensors", state["ema"], {
+        write_safetensors(args.out / f"{problem.name}.safetensors", halves(state["ema"]), {
             "format": "pt",
             "network": "diffx::denoiser::eigen::structured",
             "prediction": "x0",

@@ -21,7 +21,6 @@ import copy
 import json
 import math
 import os
-import struct
 import re
 import subprocess
 import sys
@@ -36,6 +35,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models"))
+from safetensors_file import halves, read_safetensors, write_safetensors
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = "King James Version of the Bible (1611), public domain, from Debian's package bible-kjv-text"
@@ -411,37 +413,9 @@ def sample(args):
                                             for c in row), flush=True)
 
 
-# --------------------------------------------------------------------------------- safetensors
-
-
-def write_safetensors(path, tensors, metadata):
-    """8-byte little-endian header length, JSON header, data in half precision."""
-    header, blobs, at = {"__metadata__": {k: str(v) for k, v in metadata.items()}}, [], 0
-    for name, value in tensors.items():
-        blob = value.detach().contiguous().half().numpy().tobytes()
-        header[name] = {"dtype": "F16", "shape": list(value.shape),
-                        "data_offsets": [at, at + len(blob)]}
-        blobs.append(blob)
-        at += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    part = Path(f"{path}.part")
-    part.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    os.replace(part, path)
-
-
 def restore(kind, folder):
-    data = (Path(folder) / f"kjv_{kind}.safetensors").read_bytes()
-    (size,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + size])
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = (8 + size + x for x in entry["data_offsets"])
-        array = np.frombuffer(data[begin:end], np.float16).reshape(entry["shape"])
-        tensors[name] = torch.from_numpy(array.astype(np.float32))
     net = Transformer(told_time=kind == "uniform")
-    net.load_state_dict(tensors)
+    net.load_state_dict(read_safetensors(Path(folder) / f"kjv_{kind}.safetensors")[0])
     return net.eval()
 
 
@@ -452,7 +426,7 @@ def export(args):
         if not checkpoint.exists():
             continue
         state = torch.load(checkpoint)
-        write_safetensors(args.out / f"kjv_{kind}.safetensors", state["ema"], {
+        write_safetensors(args.out / f"kjv_{kind}.safetensors", halves(state["ema"]), {
             "format": "pt",
             "network": "diffx::denoiser::eigen::transformer",
             "prediction": "x0 posterior",

@@ -139,7 +139,7 @@ def train(args):
 def export(args):
     state = torch.load(args.work / "worksheet.pt")
     args.out.mkdir(parents=True, exist_ok=True)
-    text.write_safetensors(args.out / "worksheet.safetensors", state["ema"], {
+    text.write_safetensors(args.out / "worksheet.safetensors", text.halves(state["ema"]), {
         "format": "pt",
         "network": "diffx::denoiser::eigen::transformer",
         "prediction": "x0 posterior",
