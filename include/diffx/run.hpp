@@ -113,12 +113,6 @@ struct no_observer {
 
 namespace detail {
 
-template <class S>
-inline constexpr bool solver_is_dynamic = false;
-template <class S>
-requires requires { S::reads_device; }
-inline constexpr bool solver_is_dynamic<S> = S::reads_device;
-
 /// How many doubles a run keeps for its solver between steps (a controller's step length).
 template <class S>
 inline constexpr std::size_t solver_memory = 0;
@@ -184,7 +178,7 @@ class run {
   using blocks_t = typename block_tuple<std::make_index_sequence<blocks>>::type;
 
  public:
-  static constexpr bool dynamic = detail::solver_is_dynamic<detail::part_t<0, solver_type>>;
+  static constexpr bool dynamic = drives_run<detail::part_t<0, solver_type>>;
   static constexpr bool keeps_kv = detail::keeps_kv<cache_type>;
 
   run(Sampler const& sampler, Exec const& exec, Denoiser const& denoiser, timetable const& grid,

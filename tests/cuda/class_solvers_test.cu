@@ -1,5 +1,6 @@
 // The other solvers of classes on the device, as in classes_test.cu.
 
+#include <diffx/guidance/d_cfg.hpp>
 #include <diffx/prediction/concrete_score.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
@@ -60,6 +61,8 @@ TEST_CASE("host and device take the same jumps") {
   compare<concrete_score<>>(diffx::sampler{flat, solver::tau_leaping{}}, 5);
   compare<x0_posterior<>>(diffx::sampler{flat, solver::discrete_flow_matching{0.5}}, 5);
   compare<x0_posterior<>>(diffx::sampler{flat, solver::defog{.eta = 1.0, .omega = 0.1}}, 5);
+  compare<x0_posterior<>>(
+      diffx::sampler{flat, solver::defog{.eta = 1.0}, diffx::guidance::d_cfg{2.0}}, 5);
 }
 
 TEST_CASE("host and device flip the same bits") {
@@ -74,6 +77,10 @@ TEST_CASE("host and device mask, pick and draw the same again") {
   diffx::process::absorbing<> const masks(9);
   compare<x0_posterior<>>(diffx::sampler{masks, solver::remdm{solver::remask::cap{0.1}}}, 9);
   compare<x0_posterior<>>(diffx::sampler{masks, solver::remdm{solver::remask::confidence{}}}, 9);
+  // Rows of a team, some of whose positions leave without a look at theirs.
+  compare<x0_posterior<>>(
+      diffx::sampler{diffx::process::absorbing<>(300), solver::remdm{solver::remask::cap{0.1}}},
+      300);
   compare<x0_posterior<>>(
       diffx::sampler{diffx::process::uniform<>(5),
                      solver::predictor_corrector{solver::ancestral{}, solver::gibbs<>{2}}},

@@ -240,6 +240,13 @@ concept sphere_solver =
   requires S::on_sphere;
 };
 
+/// A dynamic_solver, which drives the run by what it reads of its state.
+template <class S>
+inline constexpr bool drives_run = false;
+template <class S>
+requires requires { S::reads_device; }
+inline constexpr bool drives_run<S> = S::reads_device;
+
 template <class S>
 inline constexpr bool moves_by_norm = false;
 template <class S>

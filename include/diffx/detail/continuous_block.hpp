@@ -28,11 +28,6 @@ inline constexpr bool has_pure_passes<S> = S::pure_passes;
 
 /// A solver that looks at its own state gets room for one double per sample.
 template <class S>
-inline constexpr bool drives_run = false;
-template <class S>
-requires requires { S::reads_device; }
-inline constexpr bool drives_run<S> = S::reads_device;
-template <class S>
 inline constexpr bool measures_samples = drives_run<S> || moves_by_norm<S>;
 
 /// A solver whose steps follow from its error would count what is fixed.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <diffx/concepts/solver.hpp>
+
 namespace diffx::rule {
 
 /// True for an execution object whose calls are recorded and run later: no number can be read back.
@@ -9,14 +11,8 @@ template <class Exec>
 requires requires { Exec::records; }
 inline constexpr bool exec_records<Exec> = Exec::records;
 
-template <class Solver>
-inline constexpr bool solver_reads_device = false;
-template <class Solver>
-requires requires { Solver::reads_device; }
-inline constexpr bool solver_reads_device<Solver> = Solver::reads_device;
-
 template <class Solver, class Exec>
-inline constexpr bool loop_can_be_recorded = !exec_records<Exec> || !solver_reads_device<Solver>;
+inline constexpr bool loop_can_be_recorded = !exec_records<Exec> || !drives_run<Solver>;
 
 template <class Solver, class Exec>
 struct solver_and_exec_must_fit {
