@@ -256,16 +256,23 @@ TEST_CASE("graph transformer: what does not fit is refused") {
   };
   fails([&] { call(5, b); }, "pairs = 5, must be 6");
   fails([&] { call(6, c); }, "logits of pairs = 23, must be 24");
+  // Two graphs of nodes, and one of each of the others in turn.
   graph::graph_batch second(std::vector{g, g});
-  fails(
-      [&] {
-        n(exec::host{},
-          std::tuple{batch_view<std::int32_t const>{second.nodes().data, 2, 4},
-                     batch_view<std::int32_t const>{g.pairs.data(), 1, 6}},
-          told(0.5),
-          std::tuple{batch_view<float>{a.data(), 1, 12}, batch_view<float>{b.data(), 1, 24}});
-      },
-      "batch = 1, must be 2");
+  values two_nodes(24), two_pairs(48);
+  for (int short_of = 0; short_of < 3; ++short_of) {
+    std::int64_t const pairs = short_of == 0 ? 1 : 2, node_rows = short_of == 1 ? 1 : 2;
+    std::int64_t const pair_rows = short_of == 2 ? 1 : 2;
+    fails(
+        [&] {
+          n(exec::host{},
+            std::tuple{batch_view<std::int32_t const>{second.nodes().data, 2, 4},
+                       batch_view<std::int32_t const>{second.pairs().data, pairs, 6}},
+            told(0.5),
+            std::tuple{batch_view<float>{two_nodes.data(), node_rows, 12},
+                       batch_view<float>{two_pairs.data(), pair_rows, 24}});
+        },
+        "batch = 1, must be 2");
+  }
   auto const make = [](net::graph_transformer_size size) {
     return net::graph_transformer(size, net::random_weights(1));
   };
