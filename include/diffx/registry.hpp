@@ -134,6 +134,7 @@
 #include <diffx/solver/tag_generate.hpp>
 #include <diffx/solver/tau_leaping.hpp>
 #include <diffx/solver/tcd.hpp>
+#include <diffx/solver/trunk.hpp>
 #include <diffx/solver/tweedie.hpp>
 #include <diffx/solver/unipc.hpp>
 #include <diffx/solver/xor_renoise.hpp>
@@ -179,8 +180,8 @@ using special_solvers =
               solver::dpm_solver_blocks<frame::x0, 2>, solver::ddpm_learned, solver::ddim_inverse,
               solver::flow_ancestral, solver::stochastic_flow<>, solver::euler_maruyama,
               solver::reverse_diffusion, solver::langevin_corrector<>, solver::s4,
-              solver::stem<solver::ddpm>, solver::consistency, solver::lcm, solver::tcd,
-              solver::scm, solver::flow_lcm, solver::flow_map>;
+              solver::trunk<solver::ddpm>, solver::stem<solver::ddpm>, solver::consistency,
+              solver::lcm, solver::tcd, solver::scm, solver::flow_lcm, solver::flow_map>;
 
 /// The same for blocks of classes.
 using class_processes = type_list<process::absorbing<>, process::uniform<>, process::marginal<>,

@@ -14,7 +14,8 @@
 ///
 ///     MMD^2 = mean k(a, a') + mean k(b, b') - 2 mean k(a, b)
 ///
-/// over all pairs, a histogram with itself included: it is 0 for equal sets and never below.
+/// over all pairs, a histogram with itself included: it is 0 for equal sets. Gaussians of these
+/// distances need not be positive definite, so it may fall a little below 0 where sets are alike.
 /// Numbers of different kernels or scales are not comparable: name them.
 ///
 /// Source    Gretton et al. 2012; kernels of You et al. 2018 (GraphRNN), arXiv:1802.08773, and Liao

@@ -5,6 +5,7 @@
 #include <diffx/error.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -110,19 +111,13 @@ class sudoku {
     std::size_t most;
   };
 
-  static int count_bits(std::uint32_t bits) noexcept {
-    int count = 0;
-    for (; bits != 0; bits &= bits - 1) ++count;
-    return count;
-  }
-
   /// Goes on with the empty cell that has the fewest digits left.
   void fill(search& s) const {
     if (s.found.size() >= s.most * s.grid.size()) return;
     int best = -1, fewest = side_ + 1;
     for (int cell = 0; cell < cells() && fewest > 1; ++cell) {
       if (s.grid[static_cast<std::size_t>(cell)] >= 0) continue;
-      int const count = count_bits(s.left[static_cast<std::size_t>(cell)]);
+      int const count = std::popcount(s.left[static_cast<std::size_t>(cell)]);
       if (count < fewest) {
         fewest = count;
         best = cell;
