@@ -76,7 +76,7 @@ constexpr bool exact_on_lines(std::string_view solver) {
 }
 
 template <class S>
-inline constexpr bool is_dynamic = diffx::detail::drives_run<S>;
+inline constexpr bool is_dynamic = diffx::drives_run<S>;
 
 /// The solver as it is tested against laws: parameters that change what the network should be take
 /// the value for which the closed form exists.
