@@ -6,6 +6,7 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/pass.hpp>
+#include <diffx/detail/reduction.hpp>
 #include <diffx/error.hpp>
 
 #include <array>
@@ -62,6 +63,8 @@ struct zero_op {
 /// Per sample: mixes the deviation of the guided prediction with that of the conditional one.
 template <class T>
 struct rescale_op {
+  static constexpr int sums = 5;
+
   T const* conditional;
   T const* other;
   std::int64_t features, stride;
@@ -69,40 +72,55 @@ struct rescale_op {
   T* factor;
   std::uint8_t const* fixed = nullptr;  // what stays as it is does not count
 
-  DIFFX_HD void operator()(std::int64_t sample) const {
-    T const* const c = conditional + sample * stride;
-    T const* const u = other + sample * stride;
-    auto const guided = [&](std::int64_t i) {
-      return static_cast<double>(fma(other_weight, u[i], weight * c[i]));
-    };
-    // Sums of differences from the first element, so that a large mean does not swallow the
-    // deviation and a constant prediction has none.
-    std::uint8_t const* const stays = fixed != nullptr ? fixed + sample * features : nullptr;
-    std::int64_t begin = 0, count = 0;
-    while (stays != nullptr && begin < features && stays[begin] != 0) ++begin;
-    if (begin == features) {
-      factor[sample] = T(1);
-      return;
+  /// Sums of differences from the first free element, so that a large mean does not swallow the
+  /// deviation and a constant prediction has none.
+  struct row_type {
+    rescale_op const& op;
+    std::int64_t sample;
+    T const* conditional;
+    T const* other;
+    std::uint8_t const* fixed;
+    double first_c = 0.0, first_g = 0.0;
+
+    DIFFX_HD double guided(T c, T u) const noexcept {
+      return static_cast<double>(fma(op.other_weight, u, rounded_product(op.weight, c)));
     }
-    double const first_c = static_cast<double>(c[begin]), first_g = guided(begin);
-    double sum_c = 0, square_c = 0, sum_g = 0, square_g = 0;
-    for (std::int64_t i = begin; i < features; ++i) {
-      if (stays != nullptr && stays[i] != 0) continue;
-      ++count;
-      double const a = static_cast<double>(c[i]) - first_c;
-      double const g = guided(i) - first_g;
-      sum_c += a;
-      square_c += a * a;
-      sum_g += g;
-      square_g += g * g;
+    template <int W>
+    DIFFX_HD void add(std::int64_t first, int n, double (&sum)[5][W]) const noexcept {
+      T c[W], u[W];
+      read(conditional + first, n, c);
+      read(other + first, n, u);
+      for (int i = 0; i < end_of<W>(n); ++i) {
+        double const free = i >= n || (fixed != nullptr && fixed[first + i] != 0) ? 0.0 : 1.0;
+        double const a = free == 0.0 ? 0.0 : static_cast<double>(c[i]) - first_c;
+        double const g = free == 0.0 ? 0.0 : guided(c[i], u[i]) - first_g;
+        sum[0][i] += free;
+        sum[1][i] += a;
+        sum[2][i] = fma(a, a, sum[2][i]);
+        sum[3][i] += g;
+        sum[4][i] = fma(g, g, sum[4][i]);
+      }
     }
-    double const n = static_cast<double>(count);
-    double const variance_c = square_c - sum_c * sum_c / n;
-    double const variance_g = square_g - sum_g * sum_g / n;
-    // A constant guided prediction has no deviation to correct.
-    double const ratio = variance_g > 0.0 ? ::sqrt(variance_c / variance_g) : 1.0;
-    factor[sample] =
-        static_cast<T>(static_cast<double>(phi) * ratio + (1.0 - static_cast<double>(phi)));
+    DIFFX_HD void finish(double const (&sum)[5]) const noexcept {
+      double const n = sum[0];
+      double const variance_c = sum[2] - sum[1] * sum[1] / n;
+      double const variance_g = sum[4] - sum[3] * sum[3] / n;
+      // A constant guided prediction, and none at all, has no deviation to correct.
+      double const ratio = variance_g > 0.0 ? ::sqrt(variance_c / variance_g) : 1.0;
+      double const mix = static_cast<double>(op.phi);
+      op.factor[sample] = static_cast<T>(mix * ratio + (1.0 - mix));
+    }
+  };
+  DIFFX_HD row_type row(std::int64_t sample) const noexcept {
+    row_type r{*this, sample, conditional + sample * stride, other + sample * stride,
+               fixed != nullptr ? fixed + sample * features : nullptr};
+    std::int64_t begin = 0;
+    while (r.fixed != nullptr && begin < features && r.fixed[begin] != 0) ++begin;
+    if (begin < features) {
+      r.first_c = static_cast<double>(r.conditional[begin]);
+      r.first_g = r.guided(r.conditional[begin], r.other[begin]);
+    }
+    return r;
   }
 };
 
@@ -239,9 +257,10 @@ class continuous_block {
       sources = gather(exec, m, d);
       convert(s, d);
       if constexpr (hooks_per_sample) {
-        exec.for_each_sample(
-            x_.batch, typename Guidance::template limit_op<T>{
-                          d, sources, scratch_, guidance_.quantile(), guidance_.largest(), limit_});
+        for_each_by_team(
+            exec, x_.batch,
+            typename Guidance::template limit_op<T>{d, sources, scratch_, guidance_.quantile(),
+                                                    guidance_.largest(), limit_});
         d.sample_limit = limit_;
       }
       d.preview = preview;
@@ -335,10 +354,10 @@ class continuous_block {
       if constexpr (rescales) {
         if (sources == 2) {
           double const phi = guidance_.rescale_mix();
-          exec.for_each_sample(
-              x_.batch, rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
-                                      d.source_weight[0], d.source_weight[1], static_cast<T>(phi),
-                                      factor_, fixed_});
+          for_each_sum(exec, x_.batch,
+                       rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
+                                     d.source_weight[0], d.source_weight[1], static_cast<T>(phi),
+                                     factor_, fixed_});
           d.sample_factor = factor_;
         }
       }

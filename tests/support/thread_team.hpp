@@ -1,0 +1,85 @@
+#pragma once
+
+// The threads of a block of a device, stood for by std::thread.
+
+#include <diffx/exec/host.hpp>
+
+#include <atomic>
+#include <barrier>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace test {
+
+/// What the threads of a team need to talk.
+struct meeting {
+  explicit meeting(int threads)
+      : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
+  int size;
+  std::barrier<> all;
+  std::vector<double> value;
+};
+
+struct thread_team {
+  static constexpr int lanes = 16;
+  meeting* of;
+  int place;
+
+  int lane() const noexcept { return place % lanes; }
+  int group() const noexcept { return place / lanes; }
+  int groups() const noexcept { return of->size / lanes; }
+  int rank() const noexcept { return place; }
+  int size() const noexcept { return of->size; }
+  bool leads() const noexcept { return place == 0; }
+  void wait() const { of->all.arrive_and_wait(); }
+  void count(std::uint32_t& bin) const noexcept { std::atomic_ref(bin).fetch_add(1); }
+  template <class T>
+  void gather(T mine, T (&all)[lanes]) const {
+    of->value[static_cast<std::size_t>(place)] = static_cast<double>(mine);
+    wait();
+    for (int j = 0; j < lanes; ++j) {
+      all[j] = static_cast<T>(of->value[static_cast<std::size_t>(group() * lanes + j)]);
+    }
+    wait();
+  }
+  double halved(double mine) const {
+    double all[lanes];
+    gather(mine, all);
+    for (int half = lanes / 2; half > 0; half /= 2) {
+      for (int j = 0; j < half; ++j) all[j] += all[j + half];
+    }
+    return all[0];
+  }
+};
+
+/// Calls f(team) on all threads of a team.
+template <class F>
+void by_team(int threads, F const& f) {
+  meeting m(threads);
+  std::vector<std::thread> pool;
+  for (int i = 0; i < threads; ++i) pool.emplace_back([&m, &f, i] { f(thread_team{&m, i}); });
+  for (auto& t : pool) t.join();
+}
+
+/// An execution object as a device's: rows go to teams, and what is measured must be read back.
+struct by_teams : diffx::exec::host {
+  static constexpr bool on_host = false;
+  int threads = 32;
+
+  template <class Op>
+  void for_each_row(std::int64_t rows, Op const& op) const {
+    auto const tables = std::make_unique<typename Op::tables_type>();
+    by_team(threads, [&](thread_team const& team) {
+      for (std::int64_t i = 0; i < rows; ++i) op(i, team, *tables);
+    });
+  }
+  void read_back(void* to, void const* from, std::size_t bytes) const {
+    std::memcpy(to, from, bytes);
+  }
+};
+
+}  // namespace test
