@@ -45,11 +45,13 @@ struct langevin_length_op {
 };
 
 /// x += c S + sqrt(2 c) xi, each sample with a c of its own.
-template <class T, class Noise>
+template <class V, class Noise>
 struct langevin_pass {
-  T* x;
+  using T = arithmetic_t<V>;
+
+  V* x;
   std::int64_t features, first_sample;
-  combination<T> score;
+  combination<V> score;
   double const* length;  // [batch]
   std::uint8_t const* fixed;
   noise::key key;
@@ -69,7 +71,8 @@ struct langevin_pass {
     for (int i = 0; i < n; ++i) {
       std::int64_t const at = sample * features + first + i;
       if (fixed != nullptr && fixed[at] != 0) continue;
-      x[at] = fma(spread, z[i], static_cast<T>(static_cast<double>(x[at]) + c * score.at(at)));
+      double const now = widened<double>(x[at]);
+      x[at] = narrowed<V>(fma(spread, z[i], static_cast<T>(now + c * score.at(at))));
     }
   }
 };
@@ -78,10 +81,10 @@ struct langevin_pass {
 /// score and noise. Of the batch they are means, for which the host waits; of a sample they stay
 /// where the state is.
 template <class T, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
-          class Noise>
+          class Noise, class Answer = T>
 class langevin_block
-    : public continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise> {
-  using base = continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>;
+    : public continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise, Answer> {
+  using base = continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise, Answer>;
 
  public:
   using base::base;

@@ -21,11 +21,12 @@ struct quantile_tables {
 /// Per sample: the quantile of |x0| that dynamic thresholding clamps to, linearly interpolated
 /// between two order statistics. A thread of the host partitions its row. A team, whose threads
 /// share counts, finds the lower one byte by byte: the bits of a positive number are in its order.
-template <class T>
+template <class V, class P = V>
 struct quantile_op {
+  using T = arithmetic_t<V>;
   using tables_type = quantile_tables<T>;
 
-  pass_data<T> data;
+  pass_data<V, P> data;
   int sources;
   T* scratch;  // [batch, features]
   double quantile, largest;
@@ -113,10 +114,11 @@ struct quantile_op {
   DIFFX_HD T size_of(std::int64_t sample, std::int64_t i, T factor) const noexcept {
     T combined = T(0);
     for (int g = 0; g < sources; ++g) {
-      combined = fma(data.source_weight[g], data.source[g][sample * data.prediction_features + i],
-                     combined);
+      std::int64_t const at = sample * data.prediction_features + i;
+      combined = fma(data.source_weight[g], widened<T>(data.source[g][at]), combined);
     }
-    T const of_state = rounded_product(data.to_x0_state, data.state[0][sample * data.features + i]);
+    T const x = widened<T>(data.state[0][sample * data.features + i]);
+    T const of_state = rounded_product(data.to_x0_state, x);
     return static_cast<T>(::fabs(fma(data.to_x0, combined * factor, of_state)));
   }
   DIFFX_HD T between(double low, double next, double fraction) const noexcept {

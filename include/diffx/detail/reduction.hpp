@@ -22,14 +22,14 @@ DIFFX_HD inline constexpr int end_of(int n) noexcept {
 }
 
 /// The first n of W neighbouring elements, of four with 16-byte accesses.
-template <int W, class T>
-DIFFX_HD inline void read(T const* from, int n, T (&to)[W]) noexcept {
+template <int W, class V, class T>
+DIFFX_HD inline void read(V const* from, int n, T (&to)[W]) noexcept {
   if constexpr (W == 4) {
-    bool const aligned = reinterpret_cast<std::uintptr_t>(from) % alignof(quad<T>) == 0;
+    bool const aligned = reinterpret_cast<std::uintptr_t>(from) % alignof(quad<V>) == 0;
     if (n == W && aligned) return load<true>(from, n, to);
     load<false>(from, n, to);
   } else {
-    for (int i = 0; i < n; ++i) to[i] = from[i];
+    for (int i = 0; i < n; ++i) to[i] = widened<T>(from[i]);
   }
 }
 
@@ -48,7 +48,9 @@ struct combination {
   }
   DIFFX_HD double at(std::int64_t i) const noexcept {
     double sum = 0.0;
-    for (int j = 0; j < terms; ++j) sum = fma(weight[j], static_cast<double>(tensor[j][i]), sum);
+    for (int j = 0; j < terms; ++j) {
+      sum = fma(weight[j], widened<double>(tensor[j][i]), sum);
+    }
     return sum;
   }
   /// The n <= W of them from `first`.
@@ -56,7 +58,7 @@ struct combination {
   DIFFX_HD void at(std::int64_t first, int n, double (&sum)[W]) const noexcept {
     for (int i = 0; i < end_of<W>(n); ++i) sum[i] = 0.0;
     for (int j = 0; j < terms; ++j) {
-      T values[W];
+      arithmetic_t<T> values[W];
       read(tensor[j] + first, n, values);
       for (int i = 0; i < end_of<W>(n); ++i) {
         sum[i] = fma(weight[j], static_cast<double>(values[i]), sum[i]);
@@ -156,7 +158,7 @@ struct noise_squares_op {
 
     template <int W>
     DIFFX_HD void add(std::int64_t first, int n, double (&sum)[1][W]) const noexcept {
-      T z[W];
+      arithmetic_t<T> z[W];
       double v[W];
       op.noise.fill(op.key, op.first_sample + sample, first, n, z);
       for (int i = 0; i < end_of<W>(n); ++i) v[i] = i < n ? static_cast<double>(z[i]) : 0.0;
