@@ -117,7 +117,7 @@ struct cuda {
   void upload(void* to, void const* from, std::size_t bytes) const {
     detail::for_each_piece(to, from, bytes, [&](std::int64_t n, auto const& piece) {
       detail::sample_kernel<<<grid(n), detail::cuda_block, 0, stream>>>(n, piece);
-      detail::check(cudaGetLastError(), "upload of a table");
+      detail::check(cudaGetLastError(), "launch of a table's upload");
     });
   }
 
