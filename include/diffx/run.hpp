@@ -293,20 +293,11 @@ class run {
   /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.
   run fork(std::uint64_t label, std::tuple<batch_view<Ts>...> x,
            std::span<std::byte> workspace) const {
-    static_assert(
-        Exec::on_host || requires(Exec const& e, void* p) { e.copy(p, p, 1); },
-        "diffx: run::fork copies the state where it lies, which this execution object "
-        "does not do. Give it copy(to, from, bytes), as exec::cuda has it, or start "
-        "another run with noise.fork(label) and start::given.");
     return fork_blocks(label, x, workspace, std::make_index_sequence<blocks>{});
   }
 
   /// Everything needed to go on in another process, bit by bit. Waits for a device.
   std::vector<std::byte> checkpoint() const {
-    static_assert(
-        Exec::on_host || requires(Exec const& e, void* p) { e.read_back(p, p, 1); },
-        "diffx: run::checkpoint reads the state back, which this execution object does "
-        "not do. Use one with read_back(to, from, bytes), as exec::cuda has it.");
     if constexpr (keeps_kv) {
       static_assert(cache_type::exact,
                     "diffx: a checkpoint holds no keys and values, and this cache is approximate: "
@@ -328,9 +319,6 @@ class run {
 
   /// Goes on from a checkpoint of a run with the same composition, timetable and shape.
   void resume(std::span<std::byte const> bytes) {
-    static_assert(Exec::on_host || detail::uploads<Exec>,
-                  "diffx: run::resume takes the state from host memory, which this execution "
-                  "object does not do. Give it upload(to, from, bytes), as exec::cuda has it.");
     detail::checkpoint_reader in(bytes, fingerprint());
     int const step = in.template get<int>(), stage = in.template get<int>();
     int const evaluations = in.template get<int>(), nfe = in.template get<int>();
@@ -803,13 +791,13 @@ class run {
     opts.noise = noise_.fork(label);
     opts.start = start::given;
     // The state first: a given one is looked at when the copy starts.
-    auto const fill = [this](auto const& from, auto const& to) {
+    auto const fill = [&](auto const& from, auto const& to) {
       detail::check_same_shape(from.batch == to.batch && from.features == to.features);
       copy_values(to.data, from.data, from.size());
     };
     (fill(std::get<B>(blocks_).x(), std::get<B>(x)), ...);
     run copy(*sampler_, *exec_, *denoiser_, *grid_, x, opts, workspace);
-    auto const one = [this](auto const& from, auto& to) {
+    auto const one = [&](auto const& from, auto& to) {
       std::vector<void*> targets;
       to.for_each_buffer([&](auto* p, std::int64_t) { targets.push_back(p); });
       std::size_t k = 0;
@@ -834,12 +822,46 @@ class run {
 
   template <class V>
   void copy_values(void* to, V const* from, std::int64_t n) const {
-    if (n == 0) return;
     std::size_t const bytes = static_cast<std::size_t>(n) * sizeof(V);
     if constexpr (Exec::on_host) {
-      std::memcpy(to, from, bytes);
+      if (n > 0) std::memcpy(to, from, bytes);
+    } else if constexpr (requires { exec_->copy(to, from, bytes); }) {
+      if (n > 0) exec_->copy(to, from, bytes);
     } else {
-      exec_->copy(to, from, bytes);
+      static_assert(Exec::on_host,
+                    "diffx: run::fork copies the state where it lies, which this execution object "
+                    "does not do. Give it copy(to, from, bytes), as exec::cuda has it, or start "
+                    "another run with noise.fork(label) and start::given.");
+    }
+  }
+
+  template <class V>
+  void save(detail::checkpoint_writer& out, V const* from, std::int64_t n) const {
+    if constexpr (Exec::on_host) {
+      out.put_array(from, n);
+    } else if constexpr (requires(V * here) { exec_->read_back(here, from, sizeof(V)); }) {
+      std::vector<V> here(static_cast<std::size_t>(n));
+      if (n > 0) exec_->read_back(here.data(), from, here.size() * sizeof(V));
+      out.put_array(here.data(), n);
+    } else {
+      static_assert(Exec::on_host,
+                    "diffx: run::checkpoint reads the state back, which this execution object does "
+                    "not do. Use one with read_back(to, from, bytes), as exec::cuda has it.");
+    }
+  }
+
+  template <class V>
+  void load(detail::checkpoint_reader& in, V* to, std::int64_t n) const {
+    if constexpr (Exec::on_host) {
+      in.get_array(to, n);
+    } else if constexpr (detail::uploads<Exec>) {
+      std::vector<V> here(static_cast<std::size_t>(n));
+      in.get_array(here.data(), n);
+      if (n > 0) exec_->upload(to, here.data(), here.size() * sizeof(V));
+    } else {
+      static_assert(Exec::on_host,
+                    "diffx: run::resume takes the state from host memory, which this execution "
+                    "object does not do. Give it upload(to, from, bytes), as exec::cuda has it.");
     }
   }
 
@@ -847,32 +869,16 @@ class run {
   void write_block(detail::checkpoint_writer& out, Block const& b) const {
     out.put(b.retained());
     out.put(static_cast<int>(b.input_ready()));
-    b.for_each_buffer([&]<class V>(V const* p, std::int64_t n) {
-      if constexpr (Exec::on_host) {
-        out.put_array(p, n);
-      } else {
-        std::vector<V> here(static_cast<std::size_t>(n));
-        if (n > 0) exec_->read_back(here.data(), p, here.size() * sizeof(V));
-        out.put_array(here.data(), n);
-      }
-    });
+    b.for_each_buffer([&](auto const* p, std::int64_t n) { save(out, p, n); });
   }
 
   template <class Block>
-  void read_block(detail::checkpoint_reader& in, Block& b) {
+  void read_block(detail::checkpoint_reader& in, Block& b) const {
     int const retained = in.template get<int>();
     int const ready = in.template get<int>();
     detail::require(retained >= 0 && retained < Block::state_slots, "diffx::run::resume",
                     "retained states", retained, "below the solver's number of states");
-    b.for_each_buffer([&]<class V>(V* p, std::int64_t n) {
-      if constexpr (Exec::on_host) {
-        in.get_array(p, n);
-      } else {
-        std::vector<V> here(static_cast<std::size_t>(n));
-        in.get_array(here.data(), n);
-        if (n > 0) exec_->upload(p, here.data(), here.size() * sizeof(V));
-      }
-    });
+    b.for_each_buffer([&](auto* p, std::int64_t n) { load(in, p, n); });
     b.restore(retained, ready != 0);
   }
 

@@ -198,7 +198,7 @@ TEST_CASE("host and device move columns of numbers by their own schedules") {
   for (int const width : {1, 7, 600}) {
     compare<prediction::edm>(sampler{some_columns(width), solver::heun{}}, values(width));
     compare<prediction::edm>(
-        sampler{some_columns(width), solver::churn{solver::heun{}, {.churn = 2.0, .to = 50.0}}},
+        sampler{some_columns(width), solver::churn<>{{}, {.churn = 2.0, .to = 50.0}}},
         values(width));
     compare<prediction::eps>(sampler{some_columns(width), solver::ddim{.eta = 1.0}}, values(width));
     compare<prediction::eps>(

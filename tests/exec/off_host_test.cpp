@@ -242,7 +242,7 @@ TEST_CASE("columns of numbers that lie elsewhere give the host's numbers") {
     auto const p = some_columns(width);
     auto const state = values(width);
     check<prediction::edm>(sampler{p, solver::heun{}}, state);
-    check<prediction::edm>(sampler{p, solver::churn{solver::heun{}, usual}}, state);
+    check<prediction::edm>(sampler{p, solver::churn<>{{}, usual}}, state);
     check<prediction::eps>(sampler{p, solver::ddim{.eta = 1.0}}, state);
     check<prediction::eps>(
         sampler{p, solver::dpmpp_2m{}, guidance::rescale{guidance::cfg{2.0}, 0.7}}, state);
