@@ -30,15 +30,15 @@ struct noise_from_anywhere {
       return;
     }
 #if defined(__CUDA_ARCH__)
-    // No tile is longer than a group, nor crosses its end; with these bounds z stays in registers.
-    T z[4];
-    of.fill(k, sample, first - skipped, 4, z);
+    // No tile is longer than a group, nor crosses its end; with that bound z stays in registers.
+    int const end = skipped + n < 4 ? skipped + n : 4;
+    T z[4] = {};
+    of.fill(k, sample, first - skipped, end, z);
     for (int i = 0; i < 4; ++i) {
       for (int j = i + 1; j < 4; ++j) {
         if (j == i + skipped) out[i] = z[j];
       }
     }
-    static_cast<void>(n);
 #else
     T z[exec::tile + 4];
     of.fill(k, sample, first - skipped, n + skipped, z);
