@@ -30,13 +30,16 @@
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/churn.hpp>
 #include <diffx/solver/ddim.hpp>
+#include <diffx/solver/decode.hpp>
 #include <diffx/solver/defog.hpp>
 #include <diffx/solver/discrete_flow_matching.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/dpmpp_2m_sde.hpp>
 #include <diffx/solver/dpmpp_sde.hpp>
 #include <diffx/solver/euler_ctmc.hpp>
+#include <diffx/solver/gibbs.hpp>
 #include <diffx/solver/heun.hpp>
+#include <diffx/solver/predictor_corrector.hpp>
 #include <diffx/solver/product.hpp>
 #include <diffx/solver/repaint.hpp>
 
@@ -99,6 +102,7 @@ struct room : detail::workspace {
   }
 };
 
+constexpr solver::ancestral ancestral;
 constexpr std::int64_t batch = 37;
 
 template <class T>
@@ -184,12 +188,20 @@ TEST_CASE("a marginal that lies elsewhere gives the host's classes") {
   for (int const k : {3, 70, 300}) {  // groups, a thread a row, long rows
     process::marginal<> const p(law_of(k), {1e-3});
     auto const state = classes(11);
-    check<x0_posterior<>>(sampler{p, solver::ancestral{}}, state);
-    check<prediction::x0_cavity<>>(sampler{p, solver::ancestral{}, guidance::cfg{1.5}}, state);
-    check<x0_posterior<>>(sampler{p, solver::ancestral{}, guidance::d_cfg{1.5}}, state);
+    check<x0_posterior<>>(sampler{p, ancestral}, state);
+    check<prediction::x0_cavity<>>(sampler{p, ancestral, guidance::cfg{1.5}}, state);
+    check<x0_posterior<>>(sampler{p, ancestral, guidance::d_cfg{1.5}}, state);
     check<x0_posterior<>>(sampler{p, solver::defog{}}, state);
     check<x0_posterior<>>(sampler{p, solver::discrete_flow_matching{}}, state);
     check<x0_posterior<>>(sampler{p, solver::euler_ctmc{}}, state);
+    solver::decode<decode::probability, decode::pace> decoder;
+    decoder.commit.steps = 6;
+    check<x0_posterior<>>(sampler{p, decoder}, state);
+    solver::gibbs<> const sweep{2};
+    check<prediction::x0_cavity<>>(
+        sampler{p,
+                solver::predictor_corrector<solver::ancestral, solver::gibbs<>>{ancestral, sweep}},
+        state);
   }
 }
 
@@ -203,17 +215,16 @@ TEST_CASE("columns of classes that lie elsewhere give the host's classes") {
         std::vector{marginal(law_of(4)), marginal(law_of(longest)), marginal(law_of(2))});
     auto const c = columns_of(std::vector{masks(3, 3, schedule::mask_power{1.0}),
                                           masks(longest, longest, schedule::mask_power{2.0})});
-    check<x0_posterior<>>(sampler{a, solver::ancestral{}}, classes(3));
-    check<x0_posterior<>>(sampler{b, solver::ancestral{}}, classes(3));
+    check<x0_posterior<>>(sampler{a, ancestral}, classes(3));
+    check<x0_posterior<>>(sampler{b, ancestral}, classes(3));
     check<x0_posterior<>>(sampler{b, solver::discrete_flow_matching{}, guidance::cfg{1.5}},
                           classes(3));
-    check<x0_posterior<>>(sampler{c, solver::ancestral{}}, classes(2));
+    check<x0_posterior<>>(sampler{c, ancestral}, classes(2));
   }
 }
 
 TEST_CASE("matrices that lie elsewhere give the host's classes") {
   auto const state = classes(11);
-  solver::ancestral const ancestral;
   check<x0_posterior<>>(sampler{some_rates(), ancestral}, state);
   check<prediction::x0_cavity<>>(sampler{some_rates(), ancestral, guidance::cfg{1.5}}, state);
   check<x0_posterior<>>(sampler{process::mask_and_replace::linear(4, 6), ancestral}, state);
@@ -261,7 +272,6 @@ TEST_CASE("what is known is painted in elsewhere as on the host") {
   check<prediction::eps>(sampler{some_columns(7), solver::ddim{.eta = 1.0}}, values(7),
                          repaints<float>{{known_numbers.data(), mask.data()}});
   repaints<std::int32_t> const of_codes{{known_codes.data(), mask.data()}};
-  solver::ancestral const ancestral;
   check<x0_posterior<>>(sampler{process::marginal<>(law_of(3)), ancestral}, classes(7), of_codes);
   check<x0_posterior<>>(sampler{some_rates(), ancestral}, classes(7), of_codes);
   check<x0_posterior<>>(sampler{columns_of(std::vector(7, process::uniform<>(3))), ancestral},
@@ -287,7 +297,7 @@ TEST_CASE("a run's tables are its own from the start on") {
   some_network<x0_posterior<>> const network;
   options<> const o{noise::counted{11}};
   auto const overwritten = [&](auto process, auto const& other) {
-    sampler s{process, solver::ancestral{}};
+    sampler s{process, ancestral};
     auto const grid = grid::uniform_t(s.process, 6);
     auto const as_it_was = sampled(exec::host{}, s, network, grid, classes(2), o);
     auto state = classes(2);
@@ -307,7 +317,7 @@ TEST_CASE("a run's tables are its own from the start on") {
 
 TEST_CASE("what goes by value is not uploaded, and takes no room") {
   some_network<x0_posterior<>> const network;
-  sampler const s{process::uniform<>(5), solver::ancestral{}};
+  sampler const s{process::uniform<>(5), ancestral};
   auto const grid = grid::uniform_t(s.process, 6);
   std::int64_t uploaded = 0;
   test::apart const apart{{}, &uploaded};
@@ -316,7 +326,7 @@ TEST_CASE("what goes by value is not uploaded, and takes no room") {
   auto state = classes(3);
   auto const x = view(std::get<0>(state));
   CHECK(s.workspace_size(apart, network, x) == s.workspace_size(exec::host{}, network, x));
-  sampler const p{process::marginal<>(law_of(5)), solver::ancestral{}};
+  sampler const p{process::marginal<>(law_of(5)), ancestral};
   CHECK(p.workspace_size(apart, network, x) > p.workspace_size(exec::host{}, network, x));
 }
 
@@ -382,6 +392,6 @@ TEST_CASE("forks, checkpoints and resumed runs elsewhere are the host's") {
   check_branches<prediction::edm>(sampler{some_columns(7), solver::dpmpp_sde{}}, values(7));
   check_branches<x0_posterior<>>(
       sampler{process::marginal<>(law_of(5), {1e-3}), solver::euler_ctmc{}}, classes(11));
-  check_branches<x0_posterior<>>(sampler{some_rates(), solver::ancestral{}}, classes(11));
+  check_branches<x0_posterior<>>(sampler{some_rates(), ancestral}, classes(11));
   check_branches<of_graphs>(recipe::digress(law_of(4), law_of(3), 5), some_graphs());
 }
