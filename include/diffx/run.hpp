@@ -4,6 +4,7 @@
 #include <diffx/concepts/noise.hpp>
 #include <diffx/detail/block_of.hpp>
 #include <diffx/detail/checkpoint.hpp>
+#include <diffx/detail/class_layout.hpp>
 #include <diffx/detail/column_plans.hpp>
 #include <diffx/detail/kv_memory.hpp>
 #include <diffx/detail/parts.hpp>
@@ -163,6 +164,8 @@ class run {
   using prediction_t =
       detail::part_t<B, std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>>;
   template <std::size_t B>
+  using part_process = detail::part_t<B, process_type>;
+  template <std::size_t B>
   using block_t = typename detail::block_of<
       detail::part_t<B, process_type>::values, value_t<B>, detail::part_t<B, process_type>,
       prediction_t<B>, detail::part_t<B, solver_type>, guidance_type, cache_type,
@@ -291,13 +294,11 @@ class run {
   /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.
   run fork(std::uint64_t label, std::tuple<batch_view<Ts>...> x,
            std::span<std::byte> workspace) const {
-    must_reach_memory<Exec>();
     return fork_blocks(label, x, workspace, std::make_index_sequence<blocks>{});
   }
 
-  /// Everything needed to go on in another process, bit by bit.
+  /// Everything needed to go on in another process, bit by bit. Waits for a device.
   std::vector<std::byte> checkpoint() const {
-    must_reach_memory<Exec>();
     if constexpr (keeps_kv) {
       static_assert(cache_type::exact,
                     "diffx: a checkpoint holds no keys and values, and this cache is approximate: "
@@ -319,7 +320,6 @@ class run {
 
   /// Goes on from a checkpoint of a run with the same composition, timetable and shape.
   void resume(std::span<std::byte const> bytes) {
-    must_reach_memory<Exec>();
     detail::checkpoint_reader in(bytes, fingerprint());
     int const step = in.template get<int>(), stage = in.template get<int>();
     int const evaluations = in.template get<int>(), nfe = in.template get<int>();
@@ -395,14 +395,6 @@ class run {
   using mix_t = detail::prediction_mix;
   struct no_grid {};
 
-  template <class E>
-  static constexpr void must_reach_memory() noexcept {
-    static_assert(E::on_host,
-                  "diffx: run::fork, checkpoint and resume copy buffers in host memory, which this "
-                  "execution object does not reach. On a device start another run with "
-                  "noise.fork(label) and start::given.");
-  }
-
   template <std::size_t... B>
   run(std::index_sequence<B...>, Sampler const& sampler, Exec const& exec, Denoiser const& denoiser,
       timetable const& grid, std::tuple<batch_view<Ts>...> const& x, options<Noise> const& opts,
@@ -439,6 +431,10 @@ class run {
       (part_grids_.push_back(part_grid<B>()), ...);
     }
     if constexpr (!dynamic) replan(std::index_sequence<B...>{});
+    if constexpr (!Exec::on_host) {
+      std::byte* end = workspace.data();
+      (place_tables<B>(end), ...);
+    }
     begin(std::index_sequence<B...>{});
     if (options_.check_finite) {
       // Not resize(): g++ 12 warns of a copy of 2^63 bytes that an empty vector never makes.
@@ -456,7 +452,33 @@ class run {
   template <std::size_t B>
   static std::int64_t bytes_of(process_type const& process, batch_view<value_t<B>> const& x) {
     return detail::aligned_bytes(
-        block_t<B>::workspace_bytes(detail::part<B>(process), x.batch, x.features));
+               block_t<B>::workspace_bytes(detail::part<B>(process), x.batch, x.features)) +
+           table_bytes<B>(process);
+  }
+
+  template <std::size_t B>
+  static constexpr bool has_tables = !Exec::on_host && requires(part_process<B> const& process) {
+    block_t<B>::table_bytes(process);
+  };
+
+  /// Off the host a block's tables follow its buffers.
+  template <std::size_t B>
+  static std::int64_t table_bytes(process_type const& process) {
+    if constexpr (has_tables<B>) {
+      return detail::aligned_bytes(block_t<B>::table_bytes(detail::part<B>(process)));
+    } else {
+      static_cast<void>(process);
+      return 0;
+    }
+  }
+
+  template <std::size_t B>
+  void place_tables(std::byte*& end) {
+    auto& block = std::get<B>(blocks_);
+    end += bytes_of<B>(sampler_->process, block.x());
+    if constexpr (has_tables<B>) {
+      block.place_tables(*exec_, end - table_bytes<B>(sampler_->process));
+    }
   }
 
   template <std::size_t... B>
@@ -770,22 +792,17 @@ class run {
     opts.noise = noise_.fork(label);
     opts.start = start::given;
     // The state first: a given one is looked at when the copy starts.
-    auto const fill = [](auto const& from, auto const& to) {
+    auto const fill = [&](auto const& from, auto const& to) {
       detail::check_same_shape(from.batch == to.batch && from.features == to.features);
-      if (from.size() > 0) {
-        std::memcpy(to.data, from.data, static_cast<std::size_t>(from.size()) * sizeof *to.data);
-      }
+      copy_values(to.data, from.data, from.size());
     };
     (fill(std::get<B>(blocks_).x(), std::get<B>(x)), ...);
     run copy(*sampler_, *exec_, *denoiser_, *grid_, x, opts, workspace);
-    auto const one = [](auto const& from, auto& to) {
+    auto const one = [&](auto const& from, auto& to) {
       std::vector<void*> targets;
       to.for_each_buffer([&](auto* p, std::int64_t) { targets.push_back(p); });
       std::size_t k = 0;
-      from.for_each_buffer([&](auto const* p, std::int64_t n) {
-        if (n > 0) std::memcpy(targets[k], p, static_cast<std::size_t>(n) * sizeof *p);
-        ++k;
-      });
+      from.for_each_buffer([&](auto const* p, std::int64_t n) { copy_values(targets[k++], p, n); });
       to.restore(from.retained(), from.input_ready());
     };
     (one(std::get<B>(blocks_), std::get<B>(copy.blocks_)), ...);
@@ -804,20 +821,65 @@ class run {
     return copy;
   }
 
-  template <class Block>
-  static void write_block(detail::checkpoint_writer& out, Block const& b) {
-    out.put(b.retained());
-    out.put(static_cast<int>(b.input_ready()));
-    b.for_each_buffer([&](auto const* p, std::int64_t n) { out.put_array(p, n); });
+  template <class V>
+  void copy_values(void* to, V const* from, std::int64_t n) const {
+    std::size_t const bytes = static_cast<std::size_t>(n) * sizeof(V);
+    if constexpr (Exec::on_host) {
+      if (n > 0) std::memcpy(to, from, bytes);
+    } else if constexpr (requires { exec_->copy(to, from, bytes); }) {
+      if (n > 0) exec_->copy(to, from, bytes);
+    } else {
+      static_assert(Exec::on_host,
+                    "diffx: run::fork copies the state where it lies, which this execution object "
+                    "does not do. Give it copy(to, from, bytes), as exec::cuda has it, or start "
+                    "another run with noise.fork(label) and start::given.");
+    }
+  }
+
+  template <class V>
+  void save(detail::checkpoint_writer& out, V const* from, std::int64_t n) const {
+    if constexpr (Exec::on_host) {
+      out.put_array(from, n);
+    } else if constexpr (requires(V * here) { exec_->read_back(here, from, sizeof(V)); }) {
+      std::vector<V> here(static_cast<std::size_t>(n));
+      if (n > 0) exec_->read_back(here.data(), from, here.size() * sizeof(V));
+      out.put_array(here.data(), n);
+    } else {
+      static_assert(Exec::on_host,
+                    "diffx: run::checkpoint reads the state back, which this execution object does "
+                    "not do. Use one with read_back(to, from, bytes), as exec::cuda has it.");
+    }
+  }
+
+  template <class V>
+  void load(detail::checkpoint_reader& in, V* to, std::int64_t n) const {
+    if constexpr (Exec::on_host) {
+      in.get_array(to, n);
+    } else if constexpr (detail::uploads<Exec>) {
+      std::vector<V> here(static_cast<std::size_t>(n));
+      in.get_array(here.data(), n);
+      if (n > 0) exec_->upload(to, here.data(), here.size() * sizeof(V));
+    } else {
+      static_assert(Exec::on_host,
+                    "diffx: run::resume takes the state from host memory, which this execution "
+                    "object does not do. Give it upload(to, from, bytes), as exec::cuda has it.");
+    }
   }
 
   template <class Block>
-  static void read_block(detail::checkpoint_reader& in, Block& b) {
+  void write_block(detail::checkpoint_writer& out, Block const& b) const {
+    out.put(b.retained());
+    out.put(static_cast<int>(b.input_ready()));
+    b.for_each_buffer([&](auto const* p, std::int64_t n) { save(out, p, n); });
+  }
+
+  template <class Block>
+  void read_block(detail::checkpoint_reader& in, Block& b) const {
     int const retained = in.template get<int>();
     int const ready = in.template get<int>();
     detail::require(retained >= 0 && retained < Block::state_slots, "diffx::run::resume",
                     "retained states", retained, "below the solver's number of states");
-    b.for_each_buffer([&](auto* p, std::int64_t n) { in.get_array(p, n); });
+    b.for_each_buffer([&](auto* p, std::int64_t n) { load(in, p, n); });
     b.restore(retained, ready != 0);
   }
 

@@ -5,12 +5,19 @@
 #include <diffx/cache/every_n.hpp>
 #include <diffx/exec/cuda.cuh>
 #include <diffx/exec/cuda_graph.cuh>
+#include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/rescale.hpp>
 #include <diffx/noise/counted_from.hpp>
 #include <diffx/prediction/eps.hpp>
+#include <diffx/prediction/x0_posterior.hpp>
+#include <diffx/process/columns.hpp>
+#include <diffx/process/marginal.hpp>
+#include <diffx/process/vp.hpp>
 #include <diffx/sampler.hpp>
+#include <diffx/schedule/vp_linear.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
+#include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/dpmpp_2m_sde.hpp>
@@ -26,6 +33,7 @@
 #include <doctest/doctest.h>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -184,6 +192,31 @@ TEST_CASE("every CUDA call that fails ends the run with its name, and in the rig
                        diffx::cache::every_n<2>{}});
 }
 
+namespace {
+
+/// `kinds` runs of neighbours with one schedule.
+diffx::process::columns<diffx::process::vp<>> columns_of(int kinds) {
+  std::vector<diffx::process::vp<>> columns;
+  for (int c = 0; c < features; ++c) {
+    columns.emplace_back(diffx::schedule::vp_linear{0.1, 20.0 + c * kinds / features});
+  }
+  return diffx::process::columns(std::move(columns));
+}
+
+}  // namespace
+
+TEST_CASE("a table that is not uploaded ends the run likewise") {
+  check(diffx::sampler{columns_of(2), diffx::solver::ddim{.eta = 1.0}});
+  auto const s = diffx::sampler{columns_of(2), diffx::solver::ddim{.eta = 1.0}};
+  int uploads = 0;
+  int const calls = go(s, fake::fault::none, -1).calls;
+  for (int k = 0; k < calls; ++k) {
+    auto const message = go(s, fake::fault::at_call, k).message;
+    uploads += contains(message, "launch of a table's upload: cudaErrorLaunchOutOfResources");
+  }
+  CHECK(uploads == 1 + steps);  // for the prior and every pass
+}
+
 TEST_CASE("the failing call is named: pass, rows, wait") {
   auto const s = diffx::sampler{test::vp_process{}, diffx::solver::ddim{},
                                 diffx::guidance::rescale{diffx::guidance::cfg{2.0}, 0.7}};
@@ -290,6 +323,10 @@ TEST_CASE("a recorded loop is one launch, and nothing of it is left when a call 
     }
   }
   for (bool const one : seen) CHECK(one);
+  outcome const tables =
+      record(diffx::sampler{columns_of(2), diffx::solver::ddim{.eta = 1.0}}, fake::fault::none, -1);
+  CHECK(tables.message.empty());
+  CHECK(tables.launches == clean.launches + 1 + steps);
   // What the network or an observer throws leaves the stream as it was, too.
   CHECK(record(s, fake::fault::none, -1, 1).message == "gave up");
   CHECK(record(s, fake::fault::none, -1).message.empty());
@@ -324,6 +361,93 @@ TEST_CASE("launches of a step beside the network's: one a pass, one more for a r
         launches{2, 2, 2});
   CHECK(own_launches(sampler{p, solver::ddim{}, guidance::none{}, cache::every_n<2>{}}) ==
         launches{1, 1, 1});
+  // Tables: 4000 bytes a launch.
+  CHECK(own_launches(sampler{columns_of(2), solver::ddim{.eta = 1.0}}) == launches{2, 2, 2});
+  int const parts = 64 * static_cast<int>(sizeof(detail::column_part<float>));
+  int const many = 1 + (parts + 3999) / 4000;
+  CHECK(own_launches(sampler{columns_of(64), solver::ddim{.eta = 1.0}}) ==
+        launches{many, many, many});
+}
+
+namespace {
+
+struct flat_op {
+  float* out;
+  DIFFX_HD void operator()(std::int64_t i) const { out[i] = 0.0f; }
+};
+struct flat {
+  diffx::prediction::x0_posterior<> prediction{};
+
+  template <class Exec>
+  void operator()(Exec const& exec, diffx::batch_view<std::int32_t const>, diffx::query const&,
+                  diffx::batch_view<float> out) const {
+    exec.for_each_sample(out.size(), flat_op{out.data});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a recorded loop of a law in a table: its upload, the prior, the network and the pass") {
+  auto const nodes = [](int classes) {
+    diffx::sampler const s{diffx::process::marginal<>(std::vector<double>(
+                               static_cast<std::size_t>(classes), 1.0 / classes)),
+                           diffx::solver::ancestral{}};
+    auto const grid = diffx::grid::uniform_t(s.process, steps);
+    diffx::batch_view<std::int32_t> const shape{nullptr, batch, features, 0};
+    auto const size = s.workspace_size(diffx::exec::cuda{}, flat{}, shape);
+    objects const device(size);
+    diffx::batch_view<std::int32_t> const view{static_cast<std::int32_t*>(device.x), batch,
+                                               features, 0};
+    fake::arm(fake::fault::none, -1);
+    diffx::exec::cuda_graph const loop(device.stream, [&](diffx::exec::cuda_recorder const& exec) {
+      s.start(exec, flat{}, grid, view,
+              std::span(static_cast<std::byte*>(device.workspace), static_cast<std::size_t>(size)))
+          .finish();
+    });
+    loop.replay(device.stream);
+    return static_cast<int>(loop.nodes());
+  };
+  CHECK(nodes(5) == 2 + 2 * steps);
+  CHECK(nodes(1000) == 3 + 2 * steps);  // 8000 bytes
+}
+
+TEST_CASE("forks copy and checkpoints read back, and name the call that fails") {
+  auto const s = diffx::sampler{test::vp_process{}, diffx::solver::dpmpp_2m{}};
+  diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, steps + 1));
+  int called = 0;
+  shrink const network{{}, &called};
+  diffx::batch_view<float> const shape{nullptr, batch, features, 0};
+  auto const size = s.workspace_size(diffx::exec::cuda{}, network, shape);
+  objects const a(size), b(size);
+  auto const at = [](objects const& device) {
+    return diffx::batch_view<float>{static_cast<float*>(device.x), batch, features, 0};
+  };
+  auto const memory = [&](objects const& device) {
+    return std::span(static_cast<std::byte*>(device.workspace), static_cast<std::size_t>(size));
+  };
+  diffx::exec::cuda const exec{a.stream};
+  auto run = s.start(exec, network, grid, at(a), memory(a));
+  run.advance();
+  auto const message = [](int point, auto const& call) {
+    fake::arm(fake::fault::at_call, point);
+    try {
+      call();
+    } catch (diffx::error const& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  auto const fork = [&] { run.fork(1, std::tuple{at(b)}, memory(b)).finish(); };
+  auto const save = [&] { run.checkpoint(); };
+  CHECK(contains(message(0, fork), "diffx::exec::cuda: copy: cudaErrorInvalidValue"));
+  CHECK(contains(message(0, save), "diffx::exec::cuda: read back: cudaErrorInvalidValue"));
+  CHECK(contains(message(1, save), "diffx::exec::cuda: wait: cudaErrorUnknown"));
+  CHECK(message(-1, fork).empty());
+  CHECK(message(-1, save).empty());
+  auto const saved = run.checkpoint();
+  auto const resume = [&] { run.resume(saved); };
+  CHECK(contains(message(0, resume), "diffx::exec::cuda: launch of a table's upload"));
+  CHECK(message(-1, resume).empty());
 }
 
 TEST_CASE("a solver that reads the state back waits, and names the call that fails") {

@@ -6,7 +6,10 @@
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/rescale.hpp>
 #include <diffx/prediction/eps.hpp>
+#include <diffx/process/columns.hpp>
+#include <diffx/process/vp.hpp>
 #include <diffx/sampler.hpp>
+#include <diffx/schedule/vp_linear.hpp>
 #include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 
@@ -19,6 +22,7 @@
 #include <cstddef>
 #include <doctest/doctest.h>
 #include <span>
+#include <tuple>
 #include <vector>
 
 namespace {
@@ -74,8 +78,18 @@ void compare(Sampler const& s) {
   ok(cudaMalloc(&memory, size));
   auto run = s.start(exec, network, grid, view, std::span(static_cast<std::byte*>(memory), size));
   run.finish();
+  // A fork of what is finished is a copy of it.
+  float* y = nullptr;
+  void* more = nullptr;
+  ok(cudaMalloc(reinterpret_cast<void**>(&y), back.size() * sizeof(float)));
+  ok(cudaMalloc(&more, size));
+  auto const fork = run.fork(1, std::tuple{diffx::batch_view<float>{y, batch, features, 0}},
+                             std::span(static_cast<std::byte*>(more), size));
+  CHECK(fork.done());
   ok(cudaStreamSynchronize(stream));
+  ok(cudaMemcpy(cpp.data(), y, cpp.size() * sizeof(float), cudaMemcpyDeviceToHost));
   ok(cudaMemcpy(back.data(), x, back.size() * sizeof(float), cudaMemcpyDeviceToHost));
+  CHECK(cpp == back);
   double worst = 0.0, largest = 0.0;
   for (std::size_t i = 0; i < back.size(); ++i) {
     double const a = static_cast<double>(host[i]), b = static_cast<double>(back[i]);
@@ -86,6 +100,8 @@ void compare(Sampler const& s) {
   CHECK(worst <= 4 * 10 * 6e-8 * largest);
   ok(cudaFree(x));
   ok(cudaFree(memory));
+  ok(cudaFree(y));
+  ok(cudaFree(more));
   ok(cudaStreamDestroy(stream));
 }
 
@@ -97,4 +113,9 @@ TEST_CASE("thrust on a stream gives the host's samples") {
   compare(diffx::sampler{p, diffx::solver::dpmpp_2m{}, diffx::guidance::cfg{2.0}});
   compare(diffx::sampler{p, diffx::solver::ddim{},
                          diffx::guidance::rescale{diffx::guidance::cfg{2.0}, 0.7}});
+  std::vector<diffx::process::vp<>> columns;
+  for (int c = 0; c < 1003; ++c) {
+    columns.emplace_back(diffx::schedule::vp_linear{0.1, 20.0 + c % 2});
+  }
+  compare(diffx::sampler{diffx::process::columns(columns), diffx::solver::ddim{.eta = 1.0}});
 }

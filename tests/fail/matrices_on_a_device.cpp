@@ -19,7 +19,7 @@ int main() {
 #if defined(DIFFX_BAD)
   test::elsewhere const exec{};
 #else
-  exec::host const exec{};
+  test::apart const exec{};
 #endif
   int x = 0;
   sampler const s{process::mask_and_replace(3, {1.0, 0.5, 0.0}, {0.0, 0.4, 0.9}),

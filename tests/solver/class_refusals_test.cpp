@@ -231,7 +231,7 @@ TEST_CASE("decode: a text that has ended is left alone while others go on") {
   CHECK(r.nfe == positions);
 }
 
-TEST_CASE("a limit law that is a table is refused where the host does not reach the memory") {
+TEST_CASE("a limit law that is a table is refused where it cannot be taken to the memory") {
   codes x(2, 0);
   flawed<prediction::x0_posterior<double>> const network{{}, 0.25};
   auto const finished = [&](auto const& process, auto const& solver, auto const& exec) {
@@ -243,7 +243,10 @@ TEST_CASE("a limit law that is a table is refused where the host does not reach 
   process::marginal<> const p({0.5, 0.3, 0.2});
   auto const message = message_of([&] { finished(p, solver::ancestral{}, test::elsewhere{}); });
   CHECK(contains(message, "tables in host memory"));
-  CHECK(contains(message, "use process::uniform or process::absorbing"));
+  CHECK(contains(message,
+                 "give it upload(to, from, bytes), as exec::cuda has it, or use "
+                 "process::uniform or process::absorbing"));
+  CHECK_NOTHROW(finished(p, solver::ancestral{}, test::apart{}));
   // Counts on a device are not read there.
   process::uniform<> const flat(classes, floor_eps);
   CHECK(finished(flat, solver::euler_ctmc{}, test::elsewhere{}).capped == -1);

@@ -401,6 +401,20 @@ class categorical_block {
                            "workspace of positions");
   }
 
+  /// Bytes for the laws, off the host.
+  static std::int64_t table_bytes(Process const& process) { return laws::table_bytes(process); }
+  /// Takes the laws there, before anything else.
+  template <class Exec>
+  void place_tables(Exec const& exec, std::byte* room) {
+    static_assert(uploads<Exec> || !(matrix_process<Process> || column_process<Process>),
+                  "diffx: the tables of this process (process::discretised_gaussian, "
+                  "process::mask_and_replace, process::rate_matrix, process::columns) are in host "
+                  "memory, and this execution object does not take them from there. Give it "
+                  "upload(to, from, bytes), as exec::cuda has it, or use process::uniform or "
+                  "process::absorbing.");
+    laws_.place(exec, room);
+  }
+
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
                     Prediction const&, Guidance const&, Solver const&, Noise const& noise,
                     int block)
@@ -475,11 +489,10 @@ class categorical_block {
     if constexpr (kernels_of < Guidance >> 0) {
       if (mixes_kernels(m)) return apply_kernels(exec, s, m);
     }
-    require_reachable<Exec>();
     constexpr bool asks_little =
         takes_short_rows<Solver> && !matrix_process<Process> && !scores_classes<Prediction>;
-    if constexpr (Exec::on_host || matrix_process<Process> || column_process<Process>) {
-      auto const pass = pass_of<>(s, m);
+    if constexpr (Exec::on_host) {
+      auto const pass = pass_of<>(exec, s, m);
       if constexpr (asks_little) {
         // Long rows one by one: a few of them are work for several threads.
         if (laws_.has_short_rows()) {
@@ -489,10 +502,10 @@ class categorical_block {
       exec.for_each_sample(x_.size(), pass);
     } else {
       // A thread has room for a short row and not for the sums of a long one, which a team shares.
-      if (laws_.law().classes <= class_row<logit_type, branches>::tile) {
-        return exec.for_each_sample(x_.size(), pass_of<1>(s, m));
+      if (laws_.widest() <= class_row<logit_type, branches>::tile) {
+        return exec.for_each_sample(x_.size(), pass_of<1>(exec, s, m));
       }
-      auto const pass = pass_of<>(s, m);
+      auto const pass = pass_of<>(exec, s, m);
       if constexpr (asks_little && requires { exec.for_each_row(x_.size(), pass); }) {
         exec.for_each_row(x_.size(), pass);
       } else {
@@ -521,8 +534,7 @@ class categorical_block {
 
   template <class Exec>
   void draw_prior(Exec const& exec, level const&, noise::key key) {
-    require_reachable<Exec>();
-    for_each_position(exec, x_.batch, x_.features, forgetting(laws_.forgetting(), key));
+    for_each_position(exec, x_.batch, x_.features, forgetting(laws_.forgetting(exec), key));
     if (fixed_ != nullptr) check(exec);
   }
 
@@ -530,18 +542,15 @@ class categorical_block {
   template <class Exec>
   void add_noise(Exec const& exec, level const& now, level const& then, noise::key key) {
     check(exec);
-    noising(now, then, key, [&](auto const& op) {
-      require_reachable<Exec>();
-      for_each_position(exec, x_.batch, x_.features, op);
-    });
+    noising(exec, now, then, key,
+            [&](auto const& op) { for_each_position(exec, x_.batch, x_.features, op); });
   }
 
   /// Positions where the mask is set take q(x_at | given).
   template <class Exec>
   void paste(Exec const& exec, Code const* given, std::uint8_t const* mask, level const& at,
              noise::key key) {
-    noising(level{}, at, key, [&](auto const& op) {
-      require_reachable<Exec>();
+    noising(exec, level{}, at, key, [&](auto const& op) {
       exec.for_each_sample(
           x_.size(), paste_classes_op<Code, std::remove_cvref_t<decltype(op)>>{op, given, mask});
     });
@@ -576,24 +585,10 @@ class categorical_block {
   limit_law const& law() const noexcept { return laws_.law(); }
   std::uint8_t const* fixed() const noexcept { return fixed_; }
 
- protected:
-  template <class Exec>
-  void require_reachable() const {
-    static_assert(Exec::on_host || !(matrix_process<Process> || column_process<Process>),
-                  "diffx: the tables of this process (process::discretised_gaussian, "
-                  "process::mask_and_replace, process::rate_matrix, process::columns) are in host "
-                  "memory. Use exec::host or exec::threads with it, or process::uniform or "
-                  "process::absorbing on a device.");
-    if (Exec::on_host || !laws_.has_table()) return;
-    fail(
-        "diffx::run: the laws of this process are tables in host memory, which a device does not "
-        "reach; use process::uniform or process::absorbing there");
-  }
-
  private:
-  template <int... Tiles>
-  auto pass_of(categorical_stage const& s, prediction_mix const& m) {
-    auto const layout = laws_.layout(*process_, s);
+  template <int... Tiles, class Exec>
+  auto pass_of(Exec const& exec, categorical_stage const& s, prediction_mix const& m) {
+    auto const layout = laws_.layout(exec, *process_, s);
     using layout_type = std::remove_const_t<decltype(layout)>;
     class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise, Tiles...> pass{
         x_.data, x_.features, x_.first_sample, {}, {}, layout, s.key, noise_, fixed_, capped_};
@@ -626,7 +621,6 @@ class categorical_block {
         0,       {},          laws_.law(),     s.key, noise_, fixed_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = block_;
-    require_reachable<Exec>();
     for (int b = 0; b < branches; ++b) {
       auto const at = static_cast<std::size_t>(b);
       if (m.weight[at] == 0.0) continue;
@@ -651,15 +645,17 @@ class categorical_block {
   }
 
   /// Calls use(op) with what takes a position from one level to a noisier one.
-  template <class Use>
-  void noising(level const& now, level const& then, noise::key key, Use const& use) {
+  template <class Exec, class Use>
+  void noising(Exec const& exec, level const& now, level const& then, noise::key key,
+               Use const& use) {
     if constexpr (matrix_process<Process>) {
       key.block = block_;
       auto const table = process_->transition(now, then);
-      use(transit_op<Code, Noise>{x_.data, x_.features, x_.first_sample, table.data(),
-                                  process_->states(), key, noise_, fixed_});
+      use(transit_op<Code, Noise>{x_.data, x_.features, x_.first_sample,
+                                  laws_.step_table(exec, table), process_->states(), key, noise_,
+                                  fixed_});
     } else {
-      use(forgetting(laws_.keeping(*process_, now, then), key));
+      use(forgetting(laws_.keeping(exec, *process_, now, then), key));
     }
   }
 

@@ -3,13 +3,13 @@
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/process.hpp>
 #include <diffx/config.hpp>
+#include <diffx/detail/class_layout.hpp>
 #include <diffx/detail/column_plans.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/pass.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,41 +23,107 @@ struct noise_from_anywhere {
   Noise of;
 
   template <class T>
-  void fill(noise::key k, std::int64_t sample, std::int64_t first, int n, T* out) const {
+  DIFFX_HD void fill(noise::key k, std::int64_t sample, std::int64_t first, int n, T* out) const {
     int const skipped = static_cast<int>(first % 4);
     if (skipped == 0) {
       of.fill(k, sample, first, n, out);
       return;
     }
+#if defined(__CUDA_ARCH__)
+    // No tile is longer than a group, nor crosses its end; with that bound z stays in registers.
+    int const end = skipped + n < 4 ? skipped + n : 4;
+    T z[4] = {};
+    of.fill(k, sample, first - skipped, end, z);
+    for (int i = 0; i < 4; ++i) {
+      for (int j = i + 1; j < 4; ++j) {
+        if (j == i + skipped) out[i] = z[j];
+      }
+    }
+#else
     T z[exec::tile + 4];
     of.fill(k, sample, first - skipped, n + skipped, z);
     for (int i = 0; i < n; ++i) out[i] = z[skipped + i];
+#endif
   }
 };
 
-/// A tile over columns, cut where their coefficients change: part k, from column first[k] on, is
-/// make(k)'s.
-template <class Make>
-struct column_tile {
-  std::int64_t const* first;
-  std::size_t parts;
-  Make make;
+/// Neighbours that are alike: what their passes are given, from column `first` on.
+template <class T>
+struct column_part {
+  std::int64_t first;
+  pass_data<T> data;
+};
 
-  void operator()(std::int64_t sample, std::int64_t begin, int n) const {
+/// A tile over columns, cut where their coefficients change.
+template <class T, class Pass>
+struct column_tile {
+  column_part<T> const* part;
+  std::int64_t parts;
+  Pass pass;  // (data, sample, first column, count)
+
+  DIFFX_HD void operator()(std::int64_t sample, std::int64_t begin, int n) const {
+    std::int64_t k = 0, past = parts;
+    while (past - k > 1) {
+      std::int64_t const middle = k + (past - k) / 2;
+      if (part[middle].first <= begin) {
+        k = middle;
+      } else {
+        past = middle;
+      }
+    }
     std::int64_t const end = begin + n;
-    auto k = static_cast<std::size_t>(std::upper_bound(first, first + parts, begin) - first) - 1;
     for (std::int64_t c = begin; c < end; ++k) {
-      std::int64_t const stop = k + 1 < parts ? std::min(end, first[k + 1]) : end;
-      make(k)(sample, c, static_cast<int>(stop - c));
+      std::int64_t const next = k + 1 < parts ? part[k + 1].first : end;
+      std::int64_t const stop = next < end ? next : end;
+      pass(part[k].data, sample, c, static_cast<int>(stop - c));
       c = stop;
     }
   }
 };
-template <class Make>
-column_tile(std::int64_t const*, std::size_t, Make) -> column_tile<Make>;
+
+/// The fused pass of a part.
+template <class Pass, class Noise>
+struct column_pass {
+  Noise noise;
+
+  template <class T>
+  DIFFX_HD void operator()(pass_data<T> const& data, std::int64_t sample, std::int64_t first,
+                           int n) const {
+    Pass{data, noise}(sample, first, n);
+  }
+};
+
+/// Where the mask is set, keep given + spread xi.
+template <class T, class Noise>
+struct column_paste {
+  T* x;
+  T const* given;
+  std::uint8_t const* mask;
+  noise::key key;
+  Noise noise;
+
+  DIFFX_HD void operator()(pass_data<T> const& d, std::int64_t sample, std::int64_t first,
+                           int n) const {
+#if defined(__CUDA_ARCH__)
+    constexpr int width = 4;
+    n = n < width ? n : width;
+#else
+    constexpr int width = exec::tile;
+#endif
+    T const keep = d.state_weight[0], spread = d.noise_weight[0];
+    T z[width] = {};
+    if (spread != T(0)) noise.fill(key, d.first_sample + sample, first, n, z);
+    std::int64_t const row = sample * d.features + first;
+    for (int i = 0; i < n; ++i) {
+      bool const stays = d.fixed != nullptr && d.fixed[row + i] != 0;
+      if (mask[row + i] == 0 || stays) continue;
+      x[row + i] = fma(spread, z[i], keep * given[row + i]);
+    }
+  }
+};
 
 /// A block of numbers whose columns have schedules of their own: the passes of continuous_block,
-/// column by column.
+/// column by column. Off the host the coefficients of a pass lie in the workspace while it runs.
 template <class T, class Process, class Prediction, class Solver, class Guidance, class Cache,
           bool Variance, class Noise>
 class column_block
@@ -78,18 +144,32 @@ class column_block
             "the columns of the process, " + text(process.size()));
   }
 
+  /// Bytes for the coefficients of a pass, off the host.
+  static std::int64_t table_bytes(Process const& process) {
+    return process.size() * static_cast<std::int64_t>(sizeof(column_part<T>));
+  }
+  template <class Exec>
+  void place_tables(Exec const&, std::byte* room) {
+    static_assert(uploads<Exec>,
+                  "diffx: the coefficients of process::columns are in host memory, and this "
+                  "execution object does not take them from there. Give it upload(to, from, "
+                  "bytes), as exec::cuda has it, or use one process for all columns.");
+    room_ = room;
+  }
+
   template <class Exec>
   batch_view<T const> input(Exec const& exec, column_level const& at) {
     T const* data = this->state_[0];
     if constexpr (Prediction::scales_input) {
       if (!this->input_ready_) {
-        parts_.assign(at.own.size(), this->base_data());
+        assign_parts(at.first, this->base_data());
         for (std::size_t k = 0; k < parts_.size(); ++k) {
-          parts_[k].state_weight[0] = static_cast<T>(this->prediction_.input_scale(at.own[k]));
-          parts_[k].target = this->input_;
-          parts_[k].fixed = nullptr;
+          pass_data<T>& d = parts_[k].data;
+          d.state_weight[0] = static_cast<T>(this->prediction_.input_scale(at.own[k]));
+          d.target = this->input_;
+          d.fixed = nullptr;
         }
-        launch<fused_pass<T, 0, 1, 0, 0, x0_hook::none, false, noise_type>>(exec, at.first);
+        launch<fused_pass<T, 0, 1, 0, 0, x0_hook::none, false, noise_type>>(exec);
       }
       data = this->input_;
     }
@@ -105,28 +185,28 @@ class column_block
       this->gather(exec, m, shared);
       shared.preview = preview;
     }
-    parts_.assign(s.own.size(), shared);
+    assign_parts(s.at.first, shared);
     for (std::size_t k = 0; k < parts_.size(); ++k) {
-      if (s.evaluates) this->convert(s.own[k], parts_[k]);
-      this->weigh(s.own[k], parts_[k]);
+      if (s.evaluates) this->convert(s.own[k], parts_[k].data);
+      this->weigh(s.own[k], parts_[k].data);
     }
     stage const& any = s.own.front();
     T* const target = this->place(any.keeps, any.retains, ends_step, shared);
-    for (auto& d : parts_) {
-      d.target = target;
-      d.kept_output = shared.kept_output;
+    for (auto& part : parts_) {
+      part.data.target = target;
+      part.data.kept_output = shared.kept_output;
     }
     if constexpr (Prediction::scales_input) {
       this->input_ready_ = next_at != nullptr;
       for (std::size_t k = 0; next_at != nullptr && k < parts_.size(); ++k) {
-        parts_[k].next_input = this->input_;
-        parts_[k].input_scale = static_cast<T>(this->prediction_.input_scale(next_at->own[k]));
+        parts_[k].data.next_input = this->input_;
+        parts_[k].data.input_scale = static_cast<T>(this->prediction_.input_scale(next_at->own[k]));
       }
     }
     if (s.evaluates) {
-      run_parts<base::most_sources>(exec, s.at.first);
+      run_parts<base::most_sources>(exec);
     } else if constexpr (has_pure_passes<Solver>) {
-      run_parts<0>(exec, s.at.first);
+      run_parts<0>(exec);
     }
     this->settle(any.retains, ends_step, target);
   }
@@ -158,23 +238,7 @@ class column_block
       level const l = level_of(c, at);
       return weights{l.alpha, l.sigma};
     });
-    tiles(exec, first_, [&](std::size_t k) {
-      T const keep = parts_[k].state_weight[0], spread = parts_[k].noise_weight[0];
-      return
-          [this, keep, spread, given, mask, key](std::int64_t sample, std::int64_t first, int n) {
-            auto const& x = this->x_;
-            T z[exec::tile] = {};
-            if (spread != T(0)) {
-              noise_type{this->noise_}.fill(key, x.first_sample + sample, first, n, z);
-            }
-            std::int64_t const row = sample * x.features + first;
-            for (int i = 0; i < n; ++i) {
-              bool const stays = this->fixed_ != nullptr && this->fixed_[row + i] != 0;
-              if (mask[row + i] == 0 || stays) continue;
-              x.data[row + i] = fma(spread, z[i], keep * given[row + i]);
-            }
-          };
-    });
+    tiles(exec, column_paste<T, noise_type>{this->x_.data, given, mask, key, {this->noise_}});
     this->reset();
   }
 
@@ -188,18 +252,22 @@ class column_block
     return c == 0 || at.sigma == 0.0 ? at : process_->column(c).at(at.t);
   }
 
-  /// keep x + spread xi of every column into parts_ and first_: neighbours that are alike are one.
+  void assign_parts(std::vector<std::int64_t> const& first, pass_data<T> const& shared) {
+    parts_.assign(first.size(), {0, shared});
+    for (std::size_t k = 0; k < first.size(); ++k) parts_[k].first = first[k];
+  }
+
+  /// keep x + spread xi of every column into parts_: neighbours that are alike are one.
   template <class F>
   void gather_weights(F const& of) {
     parts_.clear();
-    first_.clear();
     weights last{};
     for (int c = 0; c < process_->size(); ++c) {
       weights const w = of(c);
       if (c > 0 && w.keep == last.keep && w.spread == last.spread) continue;
       last = w;
-      first_.push_back(c);
-      pass_data<T>& d = parts_.emplace_back(this->base_data());
+      parts_.push_back({c, this->base_data()});
+      pass_data<T>& d = parts_.back().data;
       d.state_weight[0] = static_cast<T>(w.keep);
       d.noise_weight[0] = static_cast<T>(w.spread);
     }
@@ -208,39 +276,38 @@ class column_block
   template <class Exec, class F>
   void renoise(Exec const& exec, noise::key key, F const& of) {
     gather_weights(of);
-    for (auto& d : parts_) {
-      d.noise_key[0] = key;
-      d.noise_key[0].block = this->block_;
-      d.target = this->x_.data;
+    for (auto& part : parts_) {
+      part.data.noise_key[0] = key;
+      part.data.noise_key[0].block = this->block_;
+      part.data.target = this->x_.data;
     }
-    launch<fused_pass<T, 0, 1, 0, 1, x0_hook::none, false, noise_type>>(exec, first_);
+    launch<fused_pass<T, 0, 1, 0, 1, x0_hook::none, false, noise_type>>(exec);
     this->reset();
   }
 
   template <int G, class Exec>
-  void run_parts(Exec const& exec, std::vector<std::int64_t> const& first) const {
+  void run_parts(Exec const& exec) const {
     constexpr x0_hook hook = G > 0 ? Guidance::hook : x0_hook::none;
     launch<fused_pass<T, G, base::state_slots, base::history_size, Solver::noises, hook,
-                      (G > 0 && Variance), noise_type>>(exec, first);
+                      (G > 0 && Variance), noise_type>>(exec);
   }
 
   template <class Pass, class Exec>
-  void launch(Exec const& exec, std::vector<std::int64_t> const& first) const {
-    tiles(exec, first, [this](std::size_t k) { return Pass{parts_[k], noise_type{this->noise_}}; });
+  void launch(Exec const& exec) const {
+    tiles(exec, column_pass<Pass, noise_type>{{this->noise_}});
   }
 
-  template <class Exec, class Make>
-  void tiles(Exec const& exec, std::vector<std::int64_t> const& first, Make const& make) const {
-    static_assert(Exec::on_host,
-                  "diffx: the coefficients of process::columns are in host memory. Use exec::host "
-                  "or exec::threads with it, or one process for all columns on a device.");
+  template <class Exec, class Pass>
+  void tiles(Exec const& exec, Pass const& pass) const {
     auto const& x = this->x_;
-    exec.for_each_tile(x.batch, x.features, column_tile{first.data(), first.size(), make});
+    exec.for_each_tile(x.batch, x.features,
+                       column_tile<T, Pass>{reached(exec, parts_.data(), parts_.size(), room_),
+                                            static_cast<std::int64_t>(parts_.size()), pass});
   }
 
   Process const* process_;
-  std::vector<pass_data<T>> parts_;  // of the pass at hand
-  std::vector<std::int64_t> first_;
+  std::vector<column_part<T>> parts_;  // of the pass at hand
+  std::byte* room_ = nullptr;          // of the parts, off the host
 };
 
 }  // namespace diffx::detail

@@ -367,7 +367,6 @@ class decoding_block
     auto const x = base::x();
     auto const law = base::law();
     auto const mixed = base::mix(m);
-    base::template require_reachable<Exec>();
     propose_pass<Code, logit_type, branches, confidence_type, typename commit_type::value, Noise>
         propose{};
     propose.positions = x.features;

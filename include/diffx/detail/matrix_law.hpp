@@ -12,7 +12,7 @@
 namespace diffx::detail {
 
 /// One step of a process of matrices as tables: what an ancestral step reads. It points into the
-/// plan of the run.
+/// plan of the run, or off the host into its workspace.
 struct matrix_law {
   int states = 0;
   int mask = -1;           // no logit is ruled out: a mask, if there is one, has none
@@ -79,9 +79,9 @@ std::vector<double> matrix_tables(Process const& process, level const& from, lev
   return out;
 }
 
-inline matrix_law matrix_law_of(std::vector<double> const& tables, int states) noexcept {
+inline matrix_law matrix_law_of(double const* tables, int states) noexcept {
   auto const n = static_cast<std::size_t>(states) * static_cast<std::size_t>(states);
-  return {states, -1, tables.data(), tables.data() + n, tables.data() + 2 * n};
+  return {states, -1, tables, tables + n, tables + 2 * n};
 }
 
 }  // namespace diffx::detail

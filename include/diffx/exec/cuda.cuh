@@ -2,6 +2,7 @@
 
 #include <diffx/config.hpp>
 #include <diffx/error.hpp>
+#include <diffx/exec/table_bytes.hpp>
 
 #include <cuda_runtime_api.h>
 
@@ -115,10 +116,26 @@ struct cuda {
     detail::check(cudaGetLastError(), "launch of rows");
   }
 
+  /// Host memory, which may change once this returns, into device memory: the tables of a process
+  /// and its steps. It travels as arguments of kernels, 4 KB each, since a copy from pageable
+  /// memory may wait for the stream, and a recorded one would read that memory at every replay.
+  void upload(void* to, void const* from, std::size_t bytes) const {
+    detail::for_each_piece(to, from, bytes, [&](std::int64_t n, auto const& piece) {
+      detail::sample_kernel<<<grid(n), detail::cuda_block, 0, stream>>>(n, piece);
+      detail::check(cudaGetLastError(), "launch of a table's upload");
+    });
+  }
+
+  /// From device memory into device memory: what a fork of a run asks for.
+  void copy(void* to, void const* from, std::size_t bytes) const {
+    detail::check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream), "copy");
+  }
+
   /// Waits for the stream, and reports what failed on the device since.
   void wait() const { detail::check(cudaStreamSynchronize(stream), "wait"); }
 
-  /// Waits for bytes of device memory: what a solver that chooses its steps by the state asks for.
+  /// Waits for bytes of device memory: what a checkpoint and a solver that chooses its steps by the
+  /// state ask for.
   void read_back(void* to, void const* from, std::size_t bytes) const {
     detail::check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "read back");
     wait();

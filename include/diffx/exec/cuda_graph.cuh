@@ -29,7 +29,7 @@ struct cuda_recorder : cuda {
 /// Every replay works on the same buffers. What the loop reads from device memory may be other
 /// values each time: the seed, labels and prompts of the network, masks, a given start. What the
 /// host decides is recorded as it was: the composition, its guidance scale, the timetable, shapes.
-/// Coefficients travel as arguments of the kernels, so nothing is uploaded.
+/// Coefficients, and the tables of a process, travel as arguments of kernels: a replay has them.
 ///
 /// Requires  a stream that is no legacy default stream; a network that enqueues on exec.stream,
 ///           allocates nothing and waits for nothing. Buffers outlive the graph.

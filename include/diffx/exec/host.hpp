@@ -12,10 +12,19 @@ inline constexpr int tile = 512;
 ///
 /// An execution object offers
 ///
-/// | `for_each_tile(batch, features, op)` | op(sample, first, count) for tiles that cover | | |
-/// [batch, features], in no order                          | | `for_each_sample(batch, op)` |
-/// op(sample) for every sample, in no order                | | `E::on_host` | true if memory is the
-/// host's and a call returns when    | |                                      | its work is done |
+///     for_each_tile(batch, features, op)   op(sample, first, count) for tiles that cover
+///                                          [batch, features], in no order
+///     for_each_sample(batch, op)           op(sample) for every sample, in no order
+///     E::on_host                           true if memory is the host's and a call returns when
+///                                          its work is done
+///
+/// and off the host, for those who ask for it,
+///
+///     upload(to, from, bytes)     from host memory, which may change once it returns: processes
+///                                 whose laws are tables, run::resume
+///     copy(to, from, bytes)       within its own memory: run::fork
+///     read_back(to, from, bytes)  to host memory, there when it returns: run::checkpoint, solvers
+///                                 that choose their steps by the state
 struct host {
   static constexpr bool on_host = true;
 

@@ -2,11 +2,13 @@
 
 #include <diffx/config.hpp>
 #include <diffx/exec/host.hpp>
+#include <diffx/exec/table_bytes.hpp>
 
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 
@@ -101,6 +103,17 @@ struct thrust {
   template <class Op>
   void for_each_sample(std::int64_t batch, Op const& op) const {
     for_each(batch, op);
+  }
+
+  /// As exec::cuda's.
+  void upload(void* to, void const* from, std::size_t bytes) const requires(!OnHost) {
+    detail::for_each_piece(to, from, bytes,
+                           [&](std::int64_t n, auto const& piece) { for_each(n, piece); });
+  }
+  void copy(void* to, void const* from, std::size_t bytes) const requires(!OnHost) {
+    for_each(static_cast<std::int64_t>(bytes),
+             detail::copy_bytes{static_cast<unsigned char*>(to),
+                                static_cast<unsigned char const*>(from)});
   }
 
  private:

@@ -34,7 +34,7 @@ namespace diffx::process {
 ///           mask; logits [batch, sum of the columns' classes].
 /// Requires  of classes, a solver that draws every position by itself, such as solver::ancestral;
 ///           of numbers, one that plans its steps ahead, as all but solver::adaptive_rk,
-///           solver::dpm_adaptive and solver::langevin_corrector do. Host memory.
+///           solver::dpm_adaptive and solver::langevin_corrector do.
 /// Errors    no column: throws diffx::error; a run throws where a column's levels at the grid's
 ///           times do not fall, or its solver plans other stages than for the first column.
 template <class Column>
