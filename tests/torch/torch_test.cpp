@@ -41,7 +41,7 @@ struct diffx::denoiser::detail::torch_place<somewhere_else> {
   ~torch_place() { --places; }
   torch_place(torch_place const&) = delete;
   torch_place& operator=(torch_place const&) = delete;
-  torch::Device device{torch::kCPU, 0};
+  torch::Device device{torch::kCPU};
 };
 
 namespace {
