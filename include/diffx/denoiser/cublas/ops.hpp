@@ -279,12 +279,10 @@ struct token_op {
 
   DIFFX_HD void operator()(std::int64_t column, std::int64_t first, int n) const {
     auto const token = static_cast<std::int64_t>(x[column]);
-    bool const known = token >= 0 && token < classes;
+    float const* const own = token >= 0 && token < classes ? table + token * width : nullptr;
     for (std::int64_t c = first; c < first + n; ++c) {
-      float v = nan;
-      if (known)
-        v = told == nullptr ? table[token * width + c] : table[token * width + c] + told[c];
-      h[column * width + c] = v;
+      float const v = own == nullptr ? nan : own[c];
+      h[column * width + c] = told == nullptr ? v : v + told[c];
     }
   }
 };
