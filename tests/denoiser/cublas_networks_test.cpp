@@ -13,6 +13,7 @@
 #include <diffx/prediction/eps.hpp>
 
 #include "../support/host_products.hpp"
+#include "../support/thread_team.hpp"
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -223,22 +224,70 @@ TEST_CASE("a transformer of other sizes, and tokens that are no class") {
   }
 }
 
-TEST_CASE("rows that the team of a block would share are those of one thread") {
-  // A norm whose rows are longer and shorter than a block's threads, against the plain sum.
-  for (int const columns : {1, 196}) {
-    std::int64_t const channels = 16, groups = 2, samples = 3;
-    values x = wave(samples * channels * columns), y(x.size()), ones(16, 1.0f), zeros(16, 0.0f);
-    blas::for_each_row(
-        diffx::exec::host{}, samples * groups,
-        blas::norm_op<false, true>{x.data(), y.data(), ones.data(), zeros.data(), 16, 2, columns});
-    values z(x.size());
-    blas::for_each_row(
-        diffx::exec::host{}, samples * groups,
-        blas::norm_op<false, false>{x.data(), z.data(), ones.data(), zeros.data(), 16, 2, columns});
-    CHECK(y == z);
+namespace {
+
+/// An executor whose rows are worked on by a team, as those of a device are.
+struct teams {
+  int threads;
+
+  template <class Op>
+  void for_each_row(std::int64_t rows, Op const& op) const {
+    typename Op::tables_type tables;
+    test::by_team(threads, [&](test::thread_team const& team) {
+      for (std::int64_t i = 0; i < rows; ++i) op(i, team, tables);
+    });
+  }
+};
+
+template <bool Silu, bool Whole, class Exec>
+values normalised(Exec const& exec, std::int64_t samples, int columns) {
+  constexpr int channels = 24, groups = 2;
+  values x = wave(samples * channels * columns), y(x.size(), std::nanf(""));
+  values const scale = wave(channels), shift = wave(channels);
+  blas::for_each_row(exec, samples * groups,
+                     blas::norm_op<Silu, Whole>{x.data(), y.data(), scale.data(), shift.data(),
+                                                channels, groups, columns});
+  return y;
+}
+
+template <class Exec>
+values softened(Exec const& exec, std::int64_t samples, int tokens_of_one, int block_length) {
+  values s = wave(samples * tokens_of_one * tokens_of_one);
+  for (float& v : s) v *= 20.0f;
+  blas::for_each_row(exec, samples * tokens_of_one,
+                     blas::softmax_op{s.data(), 0.7f, tokens_of_one, block_length});
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("a team of threads has the rows of one thread: long ones together, short ones apart") {
+  diffx::exec::host const alone;
+  for (int const threads : {16, 32, 256}) {
+    CAPTURE(threads);
+    teams const team{threads};
+    for (std::int64_t const samples : {1, 19}) {  // rows that fill the last team, and do not
+      for (int const columns : {1, 7, 49}) {
+        values const want = normalised<true, true>(alone, samples, columns);
+        CHECK(want == normalised<true, false>(alone, samples, columns));
+        CHECK(distance(normalised<true, true>(team, samples, columns), want) < 2e-6);
+        CHECK(distance(normalised<true, false>(team, samples, columns), want) < 2e-6);
+      }
+      for (int const block_length : {0, 4}) {
+        values const want = softened(alone, samples, 18, block_length);
+        CHECK(distance(softened(team, samples, 18, block_length), want) < 2e-6);
+      }
+    }
+  }
+  // What is not seen weighs 0, and every row is a distribution.
+  values const w = softened(alone, 1, 6, 4);
+  for (std::size_t i = 0; i < 6; ++i) {
     double sum = 0.0;
-    for (float const v : y) sum += static_cast<double>(v);
-    CHECK(std::abs(sum) < 1e-3);
+    for (std::size_t j = 0; j < 6; ++j) {
+      sum += static_cast<double>(w[i * 6 + j]);
+      CHECK((w[i * 6 + j] == 0.0f) == (i < 4 && j >= 4));
+    }
+    CHECK(std::abs(sum - 1.0) < 1e-6);
   }
 }
 
