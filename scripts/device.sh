@@ -12,8 +12,9 @@
 #   --seconds N     time for everything; default 600
 #
 # The machine needs nvcc, a C++20 host compiler, CMake 3.25 and make; compute-sanitizer and python3
-# with torch are used where they are. Nothing is installed or downloaded. A stage that fails or runs
-# out of time does not stop the others, and the results are always written.
+# with torch are used where they are; a torch with CUDA also serves the test of the LibTorch
+# adapter. Nothing is installed or downloaded. A stage that fails or runs out of time does not stop
+# the others, and the results are always written.
 #
 # Exit code: 0 every stage passed; 1 one failed or ran out of time; 77 none failed, but not all
 # could run (no device, a missing tool); 2 wrong arguments. A dry run ends with 0.
@@ -93,6 +94,10 @@ have nvcc && nvcc_version=$(nvcc --version | sed -n 's/.*release \([^,]*\), V\(.
 have cmake && cmake_version=$(first_line cmake --version)
 have "${CXX:-g++}" && compiler=$(first_line "${CXX:-g++}" --version)
 have "$python" && torch=$(first_line "$python" -c 'import torch; print(torch.__version__)')
+torch_cuda='' torch_path=''  # of a torch that was built with CUDA: its version, its CMake package
+[[ -n $torch ]] && torch_cuda=$(first_line "$python" -c 'import torch; print(torch.version.cuda or "")')
+[[ -n $torch_cuda ]] &&
+  torch_path=$(first_line "$python" -c 'import torch; print(torch.utils.cmake_prefix_path)')
 have compute-sanitizer && sanitizer=$(compute-sanitizer --version 2>/dev/null | tail -n 1)
 have git && revision=$(first_line git rev-parse --short=12 HEAD)
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
@@ -135,7 +140,8 @@ note_stage() {  # name, outcome, seconds, command, why
   printf '%-28s %-8s %s\n' "$1" "$2" "$5"
 }
 
-# stage <name> <limit in seconds> <needs: words of: device nvcc tools build sanitizer torch> <command...>
+# stage <name> <limit in seconds> <needs: words of: device nvcc tools build sanitizer torch
+#                                           libtorch> <command...>
 # The name's words, joined, are the log's name; rows of numbers go to the file of the same name.
 built=0
 stage() {
@@ -150,6 +156,7 @@ stage() {
       build) ((built || dry)) || why+='not built; ' ;;
       sanitizer) have compute-sanitizer || why+='no compute-sanitizer; ' ;;
       torch) [[ -n $torch ]] || why+="no $python with torch; " ;;
+      libtorch) [[ -n $torch_cuda ]] || why+="no $python with torch of CUDA; " ;;
     esac
   done
   why=${why%; }
@@ -296,6 +303,10 @@ for tool in memcheck racecheck initcheck synccheck; do
     compute-sanitizer --tool "$tool" --error-exitcode 1 \
     "$tests" '--test-case=*same samples*,*same classes*,*same bits*,*recorded loop*'
 done
+# The adapter's test against the LibTorch inside python's torch, in a build of its own.
+stage 'libtorch' 200 'device nvcc tools libtorch' bash -c "cmake --preset torch \
+-D DIFFX_WERROR=OFF -D 'CMAKE_PREFIX_PATH=$torch_path${headers:+;$headers/usr}' && \
+cmake --build --preset torch --parallel $jobs && ctest --preset torch"
 
 write_results
 echo "results: $base.json $base.md"

@@ -8,6 +8,13 @@
 //
 //     bench_device [<text that a case must contain>]
 
+#if DIFFX_BENCH_WITH_CUBLAS
+#include <diffx/denoiser/cublas/handle.cuh>
+#include <diffx/denoiser/cublas/mlp.hpp>
+#include <diffx/denoiser/cublas/transformer.hpp>
+#include <diffx/denoiser/cublas/unet.hpp>
+#include <diffx/denoiser/eigen/random_weights.hpp>
+#endif
 #include <diffx/exec/cuda_graph.cuh>
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
@@ -368,6 +375,70 @@ void bits(cudaStream_t stream) {
                            no_op<prediction::x0_posterior<>>{}, start::prior);
 }
 
+#if DIFFX_BENCH_WITH_CUBLAS
+
+/// A loop with a network in it: microseconds a step, recorded and on a stream, and of one call of
+/// the network, recorded. Its weights are untrained: only the time counts.
+template <class T, class Sampler, class Network>
+void time_network(cudaStream_t stream, std::string const& name, Sampler const& s,
+                  Network const& network, timetable const& grid, std::int64_t batch,
+                  std::int64_t features, std::int64_t out_features) {
+  int const count = grid.steps();
+  buffer<T> const x(batch * features);
+  buffer<float> const out(batch * out_features);
+  batch_view<T> const view{x.data(), batch, features};
+  buffer<std::byte> const memory(s.workspace_size(exec::cuda{stream}, network, view));
+  auto const enqueue = [&](auto const& exec) {
+    s.start(exec, network, grid, view, memory.span(), options{noise::counted{3}}).finish();
+  };
+  enqueue(exec::cuda{stream});  // cuBLAS loads its kernels
+  exec::cuda_graph const loop(stream, enqueue);
+  events const clock(stream);
+  report(name, "us", clock.time([&] { loop.replay(stream); }, 9) / count);
+  report(name, "stream_us", clock.time([&] { enqueue(exec::cuda{stream}); }, 9) / count);
+  report(name, "nodes", static_cast<double>(loop.nodes()) / count);
+  query q;
+  q.at = grid[0];
+  report(name, "call_us", time_nodes(stream, 10, [&](auto const& exec) {
+           network(exec, batch_view<T const>{x.data(), batch, features}, q,
+                   batch_view<float>{out.data(), batch, out_features});
+         }));
+  report(name, "network_B", static_cast<double>(network.bytes()));
+}
+
+void networks(cudaStream_t stream) {
+  namespace blas = denoiser::cublas;
+  denoiser::eigen::random_weights const weights(1);
+  buffer<std::byte> const room(32 << 20);
+  for (auto const p : {blas::precision::fp32, blas::precision::tf32}) {
+    std::string const type = p == blas::precision::fp32 ? "fp32/" : "tf32/";
+    blas::handle const handle(room.span(), p);
+    sampler const s{process::vp<>{}, solver::dpmpp_2m{}, guidance::cfg{3.0}};
+    auto const grid = grid::uniform_lambda(s.process, 20);
+    if (std::string const name = "network/mlp-512x4/" + type + "4096/64"; asked_for(name)) {
+      blas::mlp const net(handle, denoiser::eigen::mlp_size{64, 512, 4, 0}, weights, 4096,
+                          denoiser::labels{}, prediction::eps{});
+      time_network<float>(stream, name, s, net, grid, 4096, 64, 64);
+    }
+    for (std::int64_t const batch : {1, 64}) {
+      std::string const name = "network/unet/" + type + std::to_string(batch) + "/784";
+      if (!asked_for(name)) continue;
+      blas::unet const net(handle, weights, batch);
+      time_network<float>(stream, name, s, net, grid, batch, 784, 784);
+    }
+    for (std::int64_t const batch : {1, 64}) {
+      std::string const name = "network/transformer/" + type + std::to_string(batch) + "/256";
+      if (!asked_for(name)) continue;
+      sampler const text{process::absorbing<>(128), solver::ancestral{}};
+      blas::transformer<blas::handle> const net(handle, {}, weights, 256, batch);
+      time_network<std::int32_t>(stream, name, text, net, grid::uniform_t(text.process, 20), batch,
+                                 256, 256 * 128);
+    }
+  }
+}
+
+#endif
+
 void all(cudaStream_t stream) {
   limits(stream);
   steps(stream, "ddim-none", solver::ddim{}, guidance::none{});
@@ -384,6 +455,9 @@ void all(cudaStream_t stream) {
   classes(stream, "tabular/uniform-ancestral", process::uniform<>(8), 4096, 32);
   classes(stream, "graph/uniform-ancestral", process::uniform<>(5), 64, 8128);
   bits(stream);
+#if DIFFX_BENCH_WITH_CUBLAS
+  networks(stream);
+#endif
 }
 
 }  // namespace

@@ -55,6 +55,12 @@
 #include <diffx/denoiser/classifier_guided.hpp>
 #include <diffx/denoiser/computes_in.hpp>
 #include <diffx/denoiser/constant.hpp>
+#include <diffx/denoiser/cublas/layers.hpp>
+#include <diffx/denoiser/cublas/mlp.hpp>
+#include <diffx/denoiser/cublas/ops.hpp>
+#include <diffx/denoiser/cublas/rows.hpp>
+#include <diffx/denoiser/cublas/transformer.hpp>
+#include <diffx/denoiser/cublas/unet.hpp>
 #include <diffx/denoiser/drops_prompt.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
 #include <diffx/denoiser/empirical.hpp>

@@ -15,6 +15,7 @@ int fail_at = -1, made = 0, launched = 0, objects = 0;
 bool is_recording = false;
 std::size_t recorded = 0;  // launches of the recording at hand, then of the graph
 cudaError_t last = cudaSuccess, sticky = cudaSuccess;
+int refused_block = -1;     // which of the blocks of memory that are asked for is not there
 bool kernel_fails = false;  // a launched kernel will, when the next call comes
 
 cudaError_t report(cudaError_t status) noexcept {
@@ -51,6 +52,7 @@ void arm(fault what, int at) noexcept {
   last = sticky = cudaSuccess;
   kernel_fails = false;
 }
+void refuse_memory(int block) noexcept { refused_block = block; }
 int calls() noexcept { return made; }
 int launches() noexcept { return launched; }
 int live() noexcept { return objects; }
@@ -142,6 +144,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
+  if (refused_block >= 0 && refused_block-- == 0) return report(cudaErrorMemoryAllocation);
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   ++objects;
   return cudaSuccess;

@@ -14,6 +14,9 @@ enum class fault {
 /// Forgets all errors and counts calls from 0; the call number `point` fails.
 void arm(fault kind, int point) noexcept;
 
+/// There is no memory for the block number `block` from here on, for none if negative.
+void refuse_memory(int block) noexcept;
+
 int calls() noexcept;       // launches, waits, copies and what concerns graphs since then
 int launches() noexcept;    // those of them that were launches
 int live() noexcept;        // streams, blocks of memory and graphs that exist

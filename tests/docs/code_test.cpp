@@ -82,7 +82,7 @@ TEST_CASE("every block of code in the documentation is compiled") {
   std::vector<std::string> sources;
   for (auto const& entry : fs::recursive_directory_iterator(tests)) {
     auto const name = entry.path().filename().string();
-    if (name.size() > 9 && name.substr(name.size() - 9) == "_test.cpp") {
+    if (name.ends_with("_test.cpp") || name.ends_with("_test.cu")) {
       sources.push_back(text_of(entry.path()));
     }
   }

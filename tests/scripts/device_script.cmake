@@ -53,7 +53,8 @@ function(outcome variable json stage)
 endfunction()
 
 set(all "configure" "build" "tests without device" "tests on device" "benchmarks" "peers"
-        "sanitizer memcheck" "sanitizer racecheck" "sanitizer initcheck" "sanitizer synccheck")
+        "sanitizer memcheck" "sanitizer racecheck" "sanitizer initcheck" "sanitizer synccheck"
+        "libtorch")
 
 # ---- the dry run, with whatever this machine has ----
 run(code json --dry-run)
@@ -64,7 +65,7 @@ string(JSON kind TYPE "${json}" missing)
 expect_equal("type of missing" ${kind} ARRAY)
 string(JSON results LENGTH "${json}" results)
 expect_equal("results of a dry run" ${results} 0)
-foreach(i RANGE 9)
+foreach(i RANGE 10)
   string(JSON command GET "${json}" stages ${i} command)
   string(JSON why GET "${json}" stages ${i} why)
   list(GET all ${i} name)
@@ -150,6 +151,19 @@ stand_in(${WORK_DIR}/tools/cmake "[[ $1 == --build ]] && exit 1; exit 0")
 run(code json)
 expect_equal("exit code without a build" ${code} 1)
 foreach(pair "build;failed" "tests on device;skipped" "peers;passed" "sanitizer memcheck;skipped")
+  list(GET pair 0 name)
+  list(GET pair 1 expected)
+  outcome(found "${json}" ${name})
+  expect_equal("outcome of ${name}" ${found} ${expected})
+endforeach()
+
+# A torch without CUDA serves the peers, but not the adapter.
+stand_in(${WORK_DIR}/tools/cmake "exit 0")
+stand_in(${WORK_DIR}/tools/python3
+  "if [[ $2 == *version.cuda* ]]; then echo; elif [[ $1 == -c ]]; then echo 2.9.1; fi")
+run(code json)
+expect_equal("exit code without a torch of CUDA" ${code} 77)
+foreach(pair "peers;passed" "libtorch;skipped")
   list(GET pair 0 name)
   list(GET pair 1 expected)
   outcome(found "${json}" ${name})

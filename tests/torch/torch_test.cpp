@@ -25,6 +25,27 @@ using torch::Tensor;
 
 namespace {
 
+int places = 0;  // calls that are being made somewhere_else
+
+/// An execution object that is not the host's, though its memory is.
+struct somewhere_else {
+  static constexpr bool on_host = false;
+};
+
+}  // namespace
+
+/// What adapt/torch_cuda.hpp has for a stream.
+template <>
+struct diffx::denoiser::detail::torch_place<somewhere_else> {
+  explicit torch_place(somewhere_else const&) { ++places; }
+  ~torch_place() { --places; }
+  torch_place(torch_place const&) = delete;
+  torch_place& operator=(torch_place const&) = delete;
+  torch::Device device{torch::kCPU};
+};
+
+namespace {
+
 constexpr std::int64_t batch = 3, channels = 2, height = 4, width = 5;
 constexpr std::int64_t features = channels * height * width;
 std::vector<std::int64_t> const shape{channels, height, width};
@@ -176,6 +197,26 @@ TEST_CASE("the model is told what it asks for") {
            shape, told::timestep, {.time_type = torch::kLong}),
        q);
   CHECK(is_long);
+}
+
+TEST_CASE("what holds where the memory lies holds while the model is called, and no longer") {
+  std::vector<float> x(features, 1.0f), out(features);
+  auto const run = [&](auto const& d) {
+    d(somewhere_else{}, batch_view<float const>{x.data(), 1, features}, query{},
+      batch_view<float>{out.data(), 1, features});
+  };
+  int seen = 0;
+  run(plain([&](Tensor in, Tensor t) {
+    seen = places;
+    CHECK(in.data_ptr() == x.data());
+    CHECK(t.device() == in.device());
+    return 2 * in;
+  }));
+  CHECK(seen == 1);
+  CHECK(places == 0);
+  CHECK(out == std::vector<float>(features, 2.0f));
+  CHECK_THROWS_AS(run(plain([](Tensor, Tensor) -> Tensor { throw 42; })), int);
+  CHECK(places == 0);
 }
 
 TEST_CASE("a learned variance doubles the channels") {

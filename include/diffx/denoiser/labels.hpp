@@ -35,6 +35,9 @@ class labels {
     return classes_[static_cast<std::size_t>(sample)];
   }
 
+  /// One entry a sample, one for all, or none.
+  std::vector<int> const& list() const noexcept { return classes_; }
+
   /// Throws unless every class asked for is one of `known`.
   void require_known(std::vector<int> const& known, std::string_view where) const {
     for (int const wanted : classes_) {

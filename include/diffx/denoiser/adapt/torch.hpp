@@ -75,6 +75,17 @@ template <class M, class... Args>
 inline constexpr bool takes =
     scripted<M> || forwards<M, Args...> || fills<M, Args..., Tensor> || returns<M, Args...>;
 
+/// Where a run's memory lies for LibTorch, and what holds while a model is called there: of a host,
+/// nothing. adapt/torch_cuda.hpp has that of a CUDA stream.
+template <class Exec>
+struct torch_place {
+  static_assert(Exec::on_host,
+                "diffx::denoiser::from_torch: this adapter is for host memory. For a CUDA stream "
+                "include diffx/denoiser/adapt/torch_cuda.hpp.");
+  explicit torch_place(Exec const&) {}
+  ::torch::Device device{::torch::kCPU};
+};
+
 template <class Value>
 std::string shown(Value const& value) {
   std::ostringstream text;
@@ -126,8 +137,8 @@ class torch_model {
   }
 
   template <class Exec, class T>
-  void operator()(Exec const&, batch_view<T const> x, query const& q, batch_view<T> out) const {
-    static_assert(Exec::on_host, "diffx::denoiser::from_torch: this adapter is for host memory.");
+  void operator()(Exec const& exec, batch_view<T const> x, query const& q,
+                  batch_view<T> out) const {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
     if (x.batch == 0) return;
     if (x.features != elements_) {
@@ -136,8 +147,10 @@ class torch_model {
                  detail::shown(::torch::IntArrayRef(shape_)) + " says");
     }
     c10::InferenceMode const no_gradients;
-    auto const type = ::torch::TensorOptions().dtype(std::is_same_v<T, float> ? ::torch::kFloat
-                                                                              : ::torch::kDouble);
+    detail::torch_place<Exec> const place(exec);
+    auto const type = ::torch::TensorOptions()
+                          .dtype(std::is_same_v<T, float> ? ::torch::kFloat : ::torch::kDouble)
+                          .device(place.device);
     std::vector<std::int64_t> sizes{x.batch};
     sizes.insert(sizes.end(), shape_.begin(), shape_.end());
     tensor const in = ::torch::from_blob(const_cast<T*>(x.data), sizes, type);
@@ -147,7 +160,8 @@ class torch_model {
                                       type.dtype(options_.time_type.value_or(in.scalar_type())));
     tensor const answer = [&] {
       if constexpr (takes_label) {
-        if (options_.labels) return detail::call(model_, target, in, time, labels_of(x, q.branch));
+        if (options_.labels)
+          return detail::call(model_, target, in, time, labels_of(x, q.branch, place.device));
       }
       // Not both: the constructor refuses a model that needs what is not given.
       if constexpr (takes_two)
@@ -190,9 +204,9 @@ class torch_model {
   }
 
   template <class T>
-  tensor labels_of(batch_view<T const> x, int branch) const {
+  tensor labels_of(batch_view<T const> x, int branch, ::torch::Device device) const {
     auto const& labels = *options_.labels;
-    auto const type = ::torch::TensorOptions().dtype(::torch::kLong);
+    auto const type = ::torch::TensorOptions().dtype(::torch::kLong).device(device);
     if (branch != 0) return ::torch::full({x.batch}, labels.null_label, type);
     if (labels.of.size() == 1) return ::torch::full({x.batch}, labels.of.front(), type);
     auto const count = static_cast<std::int64_t>(labels.of.size());
@@ -200,8 +214,12 @@ class torch_model {
       refuse("last sample index", x.first_sample + x.batch - 1,
              "below the number of labels, " + detail::shown(count));
     }
-    return ::torch::from_blob(const_cast<std::int64_t*>(labels.of.data()) + x.first_sample,
-                              {x.batch}, type);
+    auto* const of = const_cast<std::int64_t*>(labels.of.data());
+    if (device.is_cpu()) return ::torch::from_blob(of + x.first_sample, {x.batch}, type);
+    if (!uploaded_.defined() || uploaded_.device() != device) {
+      uploaded_ = ::torch::from_blob(of, {count}, type.device(::torch::kCPU)).to(device);
+    }
+    return uploaded_.narrow(0, x.first_sample, x.batch);
   }
 
   static void check(tensor const& answer, tensor const& target) {
@@ -226,6 +244,7 @@ class torch_model {
   std::int64_t elements_ = 1;
   Time time_;
   torch_options options_;
+  mutable tensor uploaded_;  // labels on the device of the last call
 };
 
 /// Wraps a LibTorch model: a torch::jit::Module, a module holder or pointer, or any function of
@@ -243,9 +262,10 @@ class torch_model {
 /// normalisation follow the module's own train() or eval().
 ///
 /// Shapes    x [batch, shape...]; the answer alike, with a learned variance [batch, 2 shape[0],
-/// ...]. Requires  host memory; inclusion from a .cpp only, since nvcc does not take LibTorch's
-/// headers as
-///           C++20. One object serves one thread at a time if the model does.
+///           ...].
+/// Requires  host memory, or adapt/torch_cuda.hpp; inclusion from a .cpp only, since nvcc does not
+///           take LibTorch's headers as C++20. One object serves one thread at a time if the model
+///           does.
 /// Errors    an answer that is undefined or of another shape, dtype or device throws diffx::error
 ///           with what was found and expected; what the model throws passes through unchanged.
 template <prediction_policy Prediction, int Branches = 1, bool LearnedVariance = false, class Model,

@@ -1,27 +1,15 @@
 #pragma once
 
 #include <diffx/denoiser/eigen/layers.hpp>
+#include <diffx/denoiser/eigen/scalars.hpp>
 #include <diffx/denoiser/labels.hpp>
 #include <diffx/error.hpp>
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace diffx::denoiser::eigen {
-
-/// Sinusoidal features of process time: angles 1000 t f_k, f_k = exp(-ln(10000) k / 31), k < 32;
-/// the sines, then the cosines.
-inline constexpr int time_features = 64;
-inline void embed_time(double t, float* out) {
-  constexpr int half = time_features / 2;
-  for (int k = 0; k < half; ++k) {
-    double const angle = 1000.0 * t * std::exp(-std::log(10000.0) * k / (half - 1));
-    out[k] = static_cast<float>(std::sin(angle));
-    out[k + half] = static_cast<float>(std::cos(angle));
-  }
-}
 
 /// What the rows of a tile are told besides the state: the time and, with classes, their label.
 ///

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <diffx/detail/exp.hpp>
+#include <diffx/denoiser/eigen/random_weights.hpp>
+#include <diffx/denoiser/eigen/scalars.hpp>
 #include <diffx/error.hpp>
-#include <diffx/random.hpp>
 
 // g++ 12 warns about its own AVX-512 intrinsics, whose "undefined" values it takes at their word.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -100,43 +100,7 @@ class scratch_pool {
   std::vector<std::unique_ptr<Scratch>> free_;
 };
 
-/// A source of untrained weights with the interface of `safetensors`: the same values for the same
-/// seed and tensor name on every machine.
-///
-///     matrices and kernels   uniform in +- gain sqrt(3 / fan_in)
-///     vectors                1 if the name ends in ".weight" (norms), else 0
-class random_weights {
- public:
-  explicit random_weights(std::uint64_t seed, double gain = 1.0) : seed_(seed), gain_(gain) {}
-
-  std::vector<float> tensor(std::string_view name,
-                            std::initializer_list<std::int64_t> shape) const {
-    std::size_t count = 1;
-    for (std::int64_t const n : shape) count *= static_cast<std::size_t>(n);
-    std::vector<float> values(count, name.ends_with(".weight") ? 1.0f : 0.0f);
-    if (shape.size() < 2) return values;
-    std::uint64_t label = 0xCBF29CE484222325u;  // FNV-1a
-    for (char const c : name) label = (label ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-    auto const key = random::key_from_seed(random::derive_seed(seed_, label));
-    auto const fan_in = static_cast<double>(count) / static_cast<double>(*shape.begin());
-    auto const bound = static_cast<float>(gain_ * std::sqrt(3.0 / fan_in));
-    for (std::size_t i = 0; i < count; ++i) {
-      auto const w = random::philox4x32({{static_cast<std::uint32_t>(i), 0, 0, 0}}, key);
-      values[i] = bound * (2.0f * random::uniform<float>(w.word[0]) - 1.0f);
-    }
-    return values;
-  }
-
- private:
-  std::uint64_t seed_;
-  double gain_;
-};
-
-/// x / (1 + exp(-x)). Eigen's exp gives other bits for what lies before and after its aligned
-/// packets, so a value would depend on where its buffer begins; this one gives the same everywhere.
-inline float silu(float x) noexcept { return x / (1.0f + diffx::detail::exp(-x)); }
-
-/// The same in place, for an array whose columns follow each other.
+/// silu(x) in place, for an array whose columns follow each other.
 template <class Derived>
 inline void silu(Eigen::ArrayBase<Derived> const& x) {
   auto& y = x.const_cast_derived();

@@ -4,6 +4,7 @@
 #include <diffx/denoiser/eigen/embedding.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/denoiser/eigen/sizes.hpp>
 #include <diffx/denoiser/labels.hpp>
 
 #include <algorithm>
@@ -14,14 +15,6 @@
 #include <vector>
 
 namespace diffx::denoiser::eigen {
-
-/// Sizes of an mlp.
-struct mlp_size {
-  std::int64_t features = 0;  // width of a row
-  std::int64_t hidden = 128;
-  std::int64_t layers = 3;   // residual hidden layers
-  std::int64_t classes = 0;  // 0: unconditional; else labels 0 ... classes - 1
-};
 
 /// A residual multilayer perceptron over rows, told the time and, if it has classes, a label.
 ///
@@ -48,7 +41,7 @@ class mlp {
   template <class Source>
   mlp(mlp_size size, Source const& source, denoiser::labels wanted = {}, Prediction predicted = {})
       : prediction(predicted),
-        net_(std::make_shared<network>(checked(size), source)),
+        net_(std::make_shared<network>(checked(size, "diffx::denoiser::eigen::mlp"), source)),
         labels_(std::move(wanted)) {}
 
   template <class Exec, class T>
@@ -125,19 +118,6 @@ class mlp {
     linear out;
     mutable scratch_pool<scratch> pool;
   };
-
-  static mlp_size checked(mlp_size size) {
-    constexpr auto where = "diffx::denoiser::eigen::mlp";
-    auto const check = [&](char const* name, std::int64_t value, std::int64_t least) {
-      diffx::detail::require(value >= least, where, name, static_cast<long long>(value),
-                             "at least " + std::to_string(least));
-    };
-    check("features", size.features, 1);
-    check("hidden", size.hidden, 1);
-    check("layers", size.layers, 0);
-    check("classes", size.classes, 0);
-    return size;
-  }
 
   std::shared_ptr<network const> net_;
   denoiser::labels labels_;

@@ -7,6 +7,7 @@
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/panels.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/denoiser/eigen/sizes.hpp>
 #include <diffx/denoiser/eigen/token_layers.hpp>
 #include <diffx/denoiser/labels.hpp>
 #include <diffx/error.hpp>
@@ -24,29 +25,6 @@
 #include <vector>
 
 namespace diffx::denoiser::eigen {
-
-/// Sizes of a transformer of tokens.
-struct transformer_size {
-  std::int64_t classes = 128;  // a token is one of these, and so many logits a position has
-  std::int64_t width = 128;    // of a token inside; a multiple of 2 heads, at most 512
-  std::int64_t heads = 4;
-  std::int64_t layers = 6;
-  std::int64_t block_length = 0;    // 0: all see all; else a position sees up to its block's end
-  std::int64_t decoder_layers = 0;  // 0: one network; else an encoder and a decoder, see there
-
-  friend bool operator==(transformer_size const&, transformer_size const&) = default;
-};
-
-/// The sizes that a file states in its metadata: classes, width, heads, layers, block_length
-/// and, if it has one, decoder_layers.
-inline transformer_size transformer_size_of(safetensors const& file) {
-  return {file.number("classes"),
-          file.number("width"),
-          file.number("heads"),
-          file.number("layers"),
-          file.number("block_length"),
-          file.has_metadata("decoder_layers") ? file.number("decoder_layers") : 0};
-}
 
 /// A transformer over tokens that answers with the logits of every class, whole rows at a time or,
 /// with a store of keys and values, as little of them as is asked for (kv_denoiser).
@@ -95,7 +73,7 @@ class transformer_of {
   /// `source` is a safetensors object, random_weights, or anything with tensor(name, shape).
   template <class Source>
   transformer_of(transformer_size size, Source const& source, Prediction predicted = {})
-      : prediction(predicted), net_(std::make_shared<network>(checked(size), source)) {}
+      : prediction(predicted), net_(std::make_shared<network>(checked(size, where), source)) {}
 
   /// With the sizes that the file states. Its metadata 'told_time' must be 0 or 1 as the type is.
   explicit transformer_of(safetensors const& file, Prediction predicted = {})
@@ -364,25 +342,6 @@ class transformer_of {
                         (TimeFree ? ", must be 0. Use timed_transformer for a network that is told "
                                     "the time."
                                   : ", must be 1. Use transformer for a network that is not."));
-  }
-
-  static transformer_size checked(transformer_size size) {
-    auto const check = [&](char const* name, std::int64_t value, std::int64_t least) {
-      diffx::detail::require(value >= least, where, name, value,
-                             "at least " + std::to_string(least));
-    };
-    check("classes", size.classes, 1);
-    check("width", size.width, 1);
-    check("heads", size.heads, 1);
-    check("layers", size.layers, 0);
-    check("block_length", size.block_length, 0);
-    check("decoder_layers", size.decoder_layers, 0);
-    diffx::detail::require(size.decoder_layers <= size.layers, where, "decoder_layers",
-                           size.decoder_layers, "at most layers");
-    if (size.decoder_layers > 0) check("block_length of a decoder", size.block_length, 1);
-    diffx::detail::require(size.width % (2 * size.heads) == 0, where, "width", size.width,
-                           "a multiple of 2 heads");
-    return size;
   }
 
   /// Builds its message only when it is needed: calls are to be free of allocations.

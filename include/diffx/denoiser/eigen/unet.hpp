@@ -4,16 +4,15 @@
 #include <diffx/denoiser/eigen/embedding.hpp>
 #include <diffx/denoiser/eigen/layers.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>
+#include <diffx/denoiser/eigen/scalars.hpp>
 #include <diffx/denoiser/labels.hpp>
 #include <diffx/prediction/v.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <numbers>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -107,11 +106,6 @@ class unet {
   }
 
  private:
-  /// Time of the path alpha = cos(pi t / 2), sigma = sin(pi t / 2) that it was trained on.
-  static double network_time(double lambda) noexcept {
-    return std::atan(std::exp(-lambda)) * 2.0 / std::numbers::pi;
-  }
-
   static constexpr int tile = 4;     // images that go through the layers together
   static constexpr index wide = 14;  // side of the outer resolution
   static constexpr index narrow = 7;
@@ -272,7 +266,7 @@ class unet {
   void run(Exec const& exec, batch_view<T const> x, query const& q, Rest const& rest) const {
     detail::for_each_tile<tile>(exec, x.batch, net_->pool,
                                 [&](scratch& s, std::int64_t first, index rows) {
-                                  net_->told(s.told, network_time(q.at.lambda), labels_, q.branch,
+                                  net_->told(s.told, unet_time(q.at.lambda), labels_, q.branch,
                                              x.first_sample + first, rows, tile);
                                   load(s, x, first, rows);
                                   net_->shallow_in(s);
@@ -280,14 +274,13 @@ class unet {
                                 });
   }
 
-  /// Pixel (2 y + dy, 2 x + dx) of an image is channel 2 dy + dx of pixel (y, x) inside.
   template <class T>
   static void load(scratch& s, batch_view<T const> x, std::int64_t first, index rows) {
     float* const image = s.image.get(tile * pixels);
     std::memset(image, 0, sizeof(float) * static_cast<std::size_t>(tile * pixels));
     for (index i = 0; i < rows; ++i) {
       for (index p = 0; p < pixels; ++p) {
-        image[i * pixels + place(p)] = static_cast<float>(x.row(first + i)[p]);
+        image[i * pixels + unet_place(p)] = static_cast<float>(x.row(first + i)[p]);
       }
     }
   }
@@ -295,15 +288,10 @@ class unet {
   static void store(scratch const& s, batch_view<T> out, std::int64_t first, index rows) {
     for (index i = 0; i < rows; ++i) {
       for (index p = 0; p < pixels; ++p) {
-        out.row(first + i)[p] = static_cast<T>(s.image.data()[i * pixels + place(p)]);
+        out.row(first + i)[p] = static_cast<T>(s.image.data()[i * pixels + unet_place(p)]);
       }
     }
   }
-  static constexpr index place(index p) noexcept {
-    index const row = p / 28, col = p % 28;
-    return (row / 2 * wide + col / 2) * 4 + row % 2 * 2 + col % 2;
-  }
-
   std::shared_ptr<network const> net_;
   denoiser::labels labels_;
 };
