@@ -1,6 +1,7 @@
 // A row that several threads read together: the numbers of class_row, bit for bit, for every
 // thread. The threads of a block are stood for by std::thread.
 
+#include <diffx/decode/proposal.hpp>
 #include <diffx/detail/categorical_block.hpp>
 #include <diffx/detail/team_row.hpp>
 #include <diffx/noise/counted.hpp>
@@ -8,64 +9,26 @@
 #include <diffx/process/absorbing.hpp>
 #include <diffx/solver/ancestral.hpp>
 
+#include "../support/thread_team.hpp"
 #include <algorithm>
 #include <atomic>
-#include <barrier>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <limits>
 #include <memory>
-#include <thread>
 #include <vector>
 
 namespace {
 
+using diffx::decode::proposal;
 using diffx::detail::class_row;
+using diffx::detail::row_measure;
 using diffx::detail::team_row;
 using diffx::detail::team_tables;
-
-/// What threads of a team need to talk.
-struct meeting {
-  explicit meeting(int threads)
-      : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
-  int size;
-  std::barrier<> all;
-  std::vector<double> value;
-};
-
-struct thread_team {
-  static constexpr int lanes = 16;
-  meeting* of;
-  int place;
-
-  int lane() const noexcept { return place % lanes; }
-  int group() const noexcept { return place / lanes; }
-  int groups() const noexcept { return of->size / lanes; }
-  int rank() const noexcept { return place; }
-  int size() const noexcept { return of->size; }
-  bool leads() const noexcept { return place == 0; }
-  void wait() const { of->all.arrive_and_wait(); }
-  template <class T>
-  void gather(T mine, T (&all)[lanes]) const {
-    of->value[static_cast<std::size_t>(place)] = static_cast<double>(mine);
-    wait();
-    for (int j = 0; j < lanes; ++j) {
-      all[j] = static_cast<T>(of->value[static_cast<std::size_t>(group() * lanes + j)]);
-    }
-    wait();
-  }
-};
-
-/// Calls f(team) on all threads of a team.
-template <class F>
-void by_team(int threads, F const& f) {
-  meeting m(threads);
-  std::vector<std::thread> pool;
-  for (int i = 0; i < threads; ++i) pool.emplace_back([&m, &f, i] { f(thread_team{&m, i}); });
-  for (auto& t : pool) t.join();
-}
+using test::by_team;
+using test::thread_team;
 
 template <class T>
 std::vector<T> logits_of(int classes, std::uint64_t seed) {
@@ -83,24 +46,61 @@ double const draws[] = {1e-12, 0.1, 0.25, 0.37, 0.5, 0.9, 1.0 - 1e-13, 1.0, 2.0}
 
 struct answers {
   bool scans = false;
-  std::vector<double> probability;
+  std::vector<double> numbers;
   std::vector<int> drawn;
   bool operator==(answers const&) const = default;
 };
 
+/// What a row that thread and team read in registers knows as well.
 template <class Row>
 answers ask(Row& row) {
   answers a;
   a.scans = row.scan();
+  a.numbers.push_back(a.scans ? row.log_sum() : 0.0);
   if (!a.scans) return a;
-  for (int const k : {0, row.classes / 3, row.classes - 1})
-    a.probability.push_back(row.probability(k));
+  for (int const k : {0, row.classes / 3, row.classes - 1}) {
+    a.numbers.push_back(row.probability(k));
+    a.numbers.push_back(row.log_probability(k));
+    a.numbers.push_back(row.log_weight(k));
+  }
   for (double const u : draws) a.drawn.push_back(row.draw(u));
+  a.drawn.push_back(row.likeliest());
   return a;
 }
 
+/// The measures, after a filter: how the rows of a decoder are asked.
+template <class Row>
+answers ask(Row& row, proposal const& shape) {
+  row.least = row.nothing;
+  shape.filter(row);
+  auto const least = static_cast<double>(row.least);
+  answers a = ask(row);
+  a.numbers.push_back(least);
+  if (!row.template scan<row_measure::margin>()) return a;
+  a.numbers.push_back(row.measured());
+  row.template scan<row_measure::entropy>();
+  a.numbers.push_back(row.measured());
+  a.drawn.push_back(row.likeliest());
+  return a;
+}
+
+/// Many classes and few, and of the two orders of filters both.
+std::vector<proposal> shapes_of(int classes) {
+  std::vector<proposal> out(1);
+  for (int const n : {1, 3, 40, classes / 2, classes - 1}) out.push_back({.top_k = n > 0 ? n : 1});
+  for (double const p : {1e-9, 0.3, 0.9, 1.0 - 1e-9}) {
+    out.push_back({.top_p = p});
+    out.push_back({.top_p = p, .keeps_crossing = false});
+  }
+  out.push_back({.min_p = 0.2});
+  out.push_back({.top_k = 30, .top_p = 0.8, .min_p = 0.01, .top_p_first = true});
+  out.push_back({.top_k = 30, .top_p = 0.8, .min_p = 0.01, .keeps_crossing = false});
+  return out;
+}
+
 template <class T, int G>
-void compare(std::vector<T> const (&l)[G], T const (&weight)[G], int excluded, int threads) {
+void compare(std::vector<T> const (&l)[G], T const (&weight)[G], int excluded, int threads,
+             std::vector<proposal> const& shapes) {
   auto const classes = static_cast<int>(l[0].size());
   CAPTURE(classes);
   CAPTURE(threads);
@@ -114,29 +114,41 @@ void compare(std::vector<T> const (&l)[G], T const (&weight)[G], int excluded, i
   };
   auto const alone = std::make_unique<class_row<T, G>>();
   open(*alone);
-  answers const expected = ask(*alone);
+  std::vector<answers> expected;
+  for (proposal const& shape : shapes) expected.push_back(ask(*alone, shape));
   auto const tables = std::make_unique<team_tables<T>>();
-  std::atomic<int> same{0};
+  std::vector<std::atomic<int>> same(shapes.size());
   by_team(threads, [&](thread_team const& team) {
     for (int twice = 0; twice < 2; ++twice) {  // the tables serve row after row
       team_row<T, G, thread_team> row(team, *tables);
       open(row);
-      same += ask(row) == expected ? 1 : 0;
+      for (std::size_t i = 0; i < shapes.size(); ++i) {
+        same[i] += ask(row, shapes[i]) == expected[i] ? 1 : 0;
+      }
     }
   });
-  CHECK(same == 2 * threads);
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    CAPTURE(i);
+    CHECK(same[i] == 2 * threads);
+  }
   if (classes <= class_row<T, G>::tile) {
+    alone->least = alone->nothing;
     class_row<T, G, 1> thin;
     open(thin);
-    CHECK(ask(thin) == expected);
+    CHECK(ask(thin) == ask(*alone));
   }
+}
+
+template <class T, int G>
+void compare(std::vector<T> const (&l)[G], T const (&weight)[G], int excluded, int threads) {
+  compare(l, weight, excluded, threads, shapes_of(static_cast<int>(l[0].size())));
 }
 
 }  // namespace
 
 TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T, float, double) {
   constexpr T none = -std::numeric_limits<T>::infinity();
-  for (int const classes : {1, 2, 15, 16, 17, 100, 255, 256, 257, 511, 1000, 5000}) {
+  for (int const classes : {1, 2, 16, 17, 100, 255, 256, 257, 1000, 3000}) {
     std::vector<T> l[1] = {logits_of<T>(classes, 7)};
     compare<T, 1>(l, {T(1)}, -1, 32);
     compare<T, 1>(l, {T(0.7)}, classes / 2, 16);
@@ -162,12 +174,41 @@ TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T,
   }
 }
 
-TEST_CASE("team_row: a row of 1024 tiles, and of more") {
+TEST_CASE("team_row: rows of a vocabulary, of 1024 tiles and of more") {
+  std::vector<proposal> const few{{}, {.top_k = 50, .top_p = 0.95}, {.top_p = 0.7, .min_p = 0.1}};
+  std::vector<float> words[2] = {logits_of<float>(50257, 9), logits_of<float>(50257, 10)};
+  compare<float, 2>(words, {1.5f, -0.5f}, 50256, 48, few);
   // The last round has a tile for one of three groups.
   std::vector<float> full[1] = {logits_of<float>(1024 * 256 - 100, 9)};
-  compare<float, 1>(full, {1.0f}, -1, 48);
+  compare<float, 1>(full, {1.0f}, -1, 48, few);
   std::vector<float> l[1] = {logits_of<float>(300000, 9)};
-  compare<float, 1>(l, {1.0f}, 299999, 32);
+  compare<float, 1>(l, {1.0f}, 299999, 32, few);
+}
+
+TEST_CASE("team_row: filters of rows that no table holds: ties, masks, huge and tiny ranges") {
+  constexpr std::size_t size = 5000;
+  float const huge = std::numeric_limits<float>::max(),
+              inf = std::numeric_limits<float>::infinity();
+  auto const z = logits_of<float>(size, 12);
+  std::vector<std::vector<float>> rows(7, std::vector<float>(size));
+  for (std::size_t i = 0; i < size; ++i) {
+    rows[0][i] = static_cast<float>(i % 3);              // ties of thousands
+    rows[1][i] = i % 2 == 0 ? z[i] : -huge;              // masks as some write them
+    rows[2][i] = i % 2 == 0 ? z[i] : -inf;               // and as others do
+    rows[3][i] = i % 2 == 0 ? huge / 2 : -huge;          // a range of infinity
+    rows[4][i] = static_cast<float>(i % 4000) * 1e-45f;  // a range of nothing
+    rows[5][i] = 1.0f;
+    rows[6][i] = i < 3 ? 30.0f : z[i] * 1e-3f;
+  }
+  rows[3][7] = huge;
+  std::vector<proposal> shapes;
+  for (int const n : {1, 3, 50, 2400, 4999}) shapes.push_back({.top_k = n});
+  for (double const p : {0.1, 0.9}) shapes.push_back({.top_p = p});
+  for (auto const& l : rows) {
+    CAPTURE(&l - rows.data());
+    std::vector<float> const one[1] = {l};
+    compare<float, 1>(one, {1.0f}, -1, 32, shapes);
+  }
 }
 
 TEST_CASE("a team takes the step of one thread, position by position") {

@@ -11,6 +11,7 @@
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/matrix_law.hpp>
 #include <diffx/detail/position_words.hpp>
+#include <diffx/detail/row_pass.hpp>
 #include <diffx/detail/short_rows.hpp>
 #include <diffx/detail/team_row.hpp>
 #include <diffx/error.hpp>
@@ -66,10 +67,8 @@ template <class S>
 requires requires { S::counts_capped; }
 inline constexpr bool counts_capped<S> = S::counts_capped;
 
-/// The one pass that follows an evaluation of a block of classes: every position by itself. Tiles
-/// as in class_row: 1 where no row is longer than a tile.
-template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise,
-          int Tiles = 1024>
+/// The one pass that follows an evaluation of a block of classes: every position by itself.
+template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise>
 struct class_pass {
   using tables_type = team_tables<T>;
 
@@ -83,26 +82,34 @@ struct class_pass {
   std::uint8_t const* fixed;  // null, or 1 where the class stays
   std::int32_t* capped;       // of every position, where the solver counts
 
-  DIFFX_HD void operator()(std::int64_t index) const {
+  DIFFX_HD void operator()(std::int64_t index) const { alone<1024>(index); }
+
+  /// By one thread; Tiles as in class_row.
+  template <int Tiles>
+  DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     class_row<T, G, Tiles> row;
     open(sample, position, row);
-    int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
+    std::int32_t count = counted(index);
+    int const next = drawn(index, row, {&noise, key, first_sample + sample, position}, count);
     put(index, sample, position, next);
+    note(index, count);
   }
 
-  /// One position by all threads of a team, which calls this with equal arguments: for solvers that
-  /// ask no more of a row than takes_short_rows says.
+  /// One position by all threads of a team, which calls this with equal arguments.
   template <class Team>
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     team_row<T, G, Team> row(team, tables);
     open(sample, position, row);
-    int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
+    std::int32_t count = counted(index);
+    int const next = drawn(index, row, {&noise, key, first_sample + sample, position}, count);
     team.wait();  // all have read the class before one writes another
-    if (team.leads() && next != static_cast<int>(state[index])) put(index, sample, position, next);
+    if (!team.leads()) return;
+    if (next != static_cast<int>(state[index])) put(index, sample, position, next);
+    note(index, count);
   }
 
   /// The positions of a group at once; the same draws.
@@ -167,10 +174,19 @@ struct class_pass {
     row.excluded = layout.law(position).mask;
   }
 
+  DIFFX_HD std::int32_t counted(std::int64_t index) const {
+    if constexpr (counts_capped<Solver>) return capped[index];
+    return 0;
+  }
+  DIFFX_HD void note(std::int64_t index, std::int32_t count) const {
+    if constexpr (counts_capped<Solver>) capped[index] = count;
+  }
+
   template <class Row>
-  DIFFX_HD int drawn(std::int64_t index, Row& row, position_words<Noise> const& words) const {
+  DIFFX_HD int drawn(std::int64_t index, Row& row, position_words<Noise> const& words,
+                     std::int32_t& count) const {
     if constexpr (counts_capped<Solver>) {
-      return drawn_by(index, row, words, capped[index]);
+      return drawn_by(index, row, words, count);
     } else {
       return drawn_by(index, row, words);
     }
@@ -478,27 +494,12 @@ class categorical_block {
     require_reachable<Exec>();
     constexpr bool asks_little =
         takes_short_rows<Solver> && !matrix_process<Process> && !scores_classes<Prediction>;
-    if constexpr (Exec::on_host || matrix_process<Process> || column_process<Process>) {
-      auto const pass = pass_of<>(s, m);
-      if constexpr (asks_little) {
-        // Long rows one by one: a few of them are work for several threads.
-        if (laws_.has_short_rows()) {
-          return for_each_position(exec, x_.batch, x_.features, pass);
-        }
-      }
-      exec.for_each_sample(x_.size(), pass);
-    } else {
-      // A thread has room for a short row and not for the sums of a long one, which a team shares.
-      if (laws_.law().classes <= class_row<logit_type, branches>::tile) {
-        return exec.for_each_sample(x_.size(), pass_of<1>(s, m));
-      }
-      auto const pass = pass_of<>(s, m);
-      if constexpr (asks_little && requires { exec.for_each_row(x_.size(), pass); }) {
-        exec.for_each_row(x_.size(), pass);
-      } else {
-        exec.for_each_sample(x_.size(), pass);
-      }
+    auto const pass = pass_of(s, m);
+    if constexpr (Exec::on_host && asks_little) {
+      // Long rows one by one: a few of them are work for several threads.
+      if (laws_.has_short_rows()) return for_each_position(exec, x_.batch, x_.features, pass);
     }
+    for_each_row(exec, x_.size(), laws_.longest(), pass);
   }
 
   /// A branch that was not asked this time stands for one that was, with weight 0. The first one
@@ -591,11 +592,10 @@ class categorical_block {
   }
 
  private:
-  template <int... Tiles>
   auto pass_of(categorical_stage const& s, prediction_mix const& m) {
     auto const layout = laws_.layout(*process_, s);
     using layout_type = std::remove_const_t<decltype(layout)>;
-    class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise, Tiles...> pass{
+    class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise> pass{
         x_.data, x_.features, x_.first_sample, {}, {}, layout, s.key, noise_, fixed_, capped_};
     pass.key.block = block_;
     auto const mixed = mix(m);

@@ -87,6 +87,7 @@ class position_laws {
     return checked_product(positions, process.limit().classes, "logits of a sample");
   }
   int largest() const noexcept { return law_.mask == law_.classes ? law_.mask : law_.classes - 1; }
+  int longest() const noexcept { return law_.classes; }  // row of logits
   bool has_table() const noexcept { return law_.cumulative != nullptr; }
   bool has_short_rows() const noexcept { return law_.classes <= row_group::most_classes; }
   limit_law const& law() const noexcept { return law_; }
@@ -136,6 +137,7 @@ class position_laws<Process> {
       limit_law const law = process.column(c).limit();
       columns_.push_back({law, first});
       first += law.classes;
+      longest_ = law.classes > longest_ ? law.classes : longest_;
       int const top = law.mask == law.classes ? law.mask : law.classes - 1;
       largest_ = top > largest_ ? top : largest_;
       has_short_rows_ = has_short_rows_ || law.classes <= row_group::most_classes;
@@ -144,7 +146,8 @@ class position_laws<Process> {
 
   static std::int64_t logits(Process const& process, std::int64_t) { return process.logits(); }
   int largest() const noexcept { return largest_; }
-  bool has_table() const noexcept { return true; }  // this one: in host memory
+  int longest() const noexcept { return longest_; }  // row of logits
+  bool has_table() const noexcept { return true; }   // this one: in host memory
   bool has_short_rows() const noexcept { return has_short_rows_; }
 
   template <class Hash>
@@ -180,7 +183,7 @@ class position_laws<Process> {
 
   std::vector<double> kept_;
   std::vector<column_law> columns_;
-  int largest_ = 0;
+  int largest_ = 0, longest_ = 0;
   bool has_short_rows_ = false;
 };
 

@@ -159,6 +159,8 @@ DIFFX_HD double order_uniform(Noise const& noise, int block, std::int64_t sample
 /// committed ones as well if they may be edited.
 template <class Code, class T, int G, class Confidence, class Value, class Noise>
 struct propose_pass {
+  using tables_type = team_tables<T>;
+
   std::int64_t positions, first_sample;
   int width, mask;
   T const* source[G];
@@ -176,11 +178,48 @@ struct propose_pass {
   double* value;
 
   DIFFX_HD void operator()(std::int64_t index) const {
+    if (!asks(index)) return;
+    class_row<T, G> row;
+    put(index, answer(index, row));
+  }
+
+  /// One position by all threads of a team, which calls this with equal arguments.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
+    if (!asks(index)) return;
+    team_row<T, G, Team> row(team, tables);
+    answers const found = answer(index, row);
+    if (team.leads()) put(index, found);
+  }
+
+ private:
+  struct answers {
+    int proposed;  // -1: the row is no distribution
+    double confidence, value;
+  };
+
+  DIFFX_HD bool asks(std::int64_t index) const {
     std::int64_t const sample = index / positions, position = index - sample * positions;
     decoding_cursor const& c = cursor[sample];
-    if (c.active == 0 || position < c.first || position >= c.last) return;
-    if (committed[index] != open_position && !(edits && committed[index] >= 0)) return;
-    class_row<T, G> row;
+    if (c.active == 0 || position < c.first || position >= c.last) return false;
+    return committed[index] == open_position || (edits && committed[index] >= 0);
+  }
+
+  DIFFX_HD void put(std::int64_t index, answers const& found) const {
+    if (found.proposed < 0) {
+      std::int64_t const sample = index / positions;
+      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
+              index - sample * positions, key.step);
+      return;
+    }
+    proposed[index] = static_cast<Code>(found.proposed);
+    confidence[index] = found.confidence;
+    value[index] = found.value;
+  }
+
+  template <class Row>
+  DIFFX_HD answers answer(std::int64_t index, Row& row) const {
+    std::int64_t const sample = index / positions, position = index - sample * positions;
     for (int g = 0; g < G; ++g) {
       row.source[g] = source[g] + index * width;
       row.weight[g] = weight[g] * static_cast<T>(shape.scale());
@@ -189,15 +228,10 @@ struct propose_pass {
     row.excluded = mask;
     if (shape.filters()) shape.filter(row);
     position_words<Noise> const words{&noise, key, first_sample + sample, position};
-    if (!row.template scan<Confidence::reads>()) {
-      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
-              position, key.step);
-      return;
-    }
+    if (!row.template scan<Confidence::reads>()) return {-1, 0.0, 0.0};
     auto const w = words(0);
     int const k =
         shape.temperature > 0.0 ? row.draw(unit_uniform(w.word[0], w.word[1])) : row.likeliest();
-    proposed[index] = static_cast<Code>(k);
     if (!as_shaped && (shape.filters() || shape.scale() != 1.0)) {
       row.least = row.nothing;
       for (int g = 0; g < G; ++g) row.weight[g] = weight[g];
@@ -208,12 +242,10 @@ struct propose_pass {
       auto const more = words(1);
       sure += order_temperature * gumbel(unit_uniform(more.word[0], more.word[1]));
     }
-    confidence[index] = sure;
     if constexpr (Value::reads != Confidence::reads) row.template scan<Value::reads>();
-    value[index] = Value::of(row, k, uniform_of<Value>(w, sample, position), position);
+    return {k, sure, Value::of(row, k, uniform_of<Value>(w, sample, position), position)};
   }
 
- private:
   DIFFX_HD static double gumbel(double u) noexcept { return -std::log(-std::log(u)); }
 
   template <class C>
@@ -391,7 +423,7 @@ class decoding_block
     propose.proposed = proposed_;
     propose.confidence = confidence_;
     propose.value = value_;
-    exec.for_each_sample(x.size(), propose);
+    for_each_row(exec, x.size(), law.classes, propose);
 
     commit_pass<Code, commit_type, Noise> commit{};
     commit.state = x.data;

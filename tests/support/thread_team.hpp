@@ -1,0 +1,100 @@
+#pragma once
+
+// The threads of a block of a device, stood for by std::thread.
+
+#include <diffx/exec/host.hpp>
+
+#include <barrier>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace test {
+
+/// What threads of a team need to talk.
+struct meeting {
+  explicit meeting(int threads)
+      : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
+  int size;
+  std::barrier<> all;
+  std::vector<double> value;
+};
+
+struct thread_team {
+  static constexpr int lanes = 16;
+  meeting* of;
+  int place;
+
+  int lane() const noexcept { return place % lanes; }
+  int group() const noexcept { return place / lanes; }
+  int groups() const noexcept { return of->size / lanes; }
+  int rank() const noexcept { return place; }
+  int size() const noexcept { return of->size; }
+  bool leads() const noexcept { return place == 0; }
+  void wait() const { of->all.arrive_and_wait(); }
+  template <class T>
+  void gather(T mine, T (&all)[lanes]) const {
+    of->value[static_cast<std::size_t>(place)] = static_cast<double>(mine);
+    wait();
+    for (int j = 0; j < lanes; ++j) {
+      all[j] = static_cast<T>(of->value[static_cast<std::size_t>(group() * lanes + j)]);
+    }
+    wait();
+  }
+};
+
+/// Calls f(team) on all threads of a team. One that throws leaves the team; its exception arrives
+/// here when all have ended.
+template <class F>
+void by_team(int threads, F const& f) {
+  meeting m(threads);
+  std::mutex mutex;
+  std::exception_ptr first;
+  std::vector<std::thread> pool;
+  for (int i = 0; i < threads; ++i) {
+    pool.emplace_back([&, i] {
+      try {
+        f(thread_team{&m, i});
+      } catch (...) {
+        std::lock_guard const lock(mutex);
+        if (!first) first = std::current_exception();
+        m.all.arrive_and_drop();
+      }
+    });
+  }
+  for (auto& t : pool) t.join();
+  if (first) std::rethrow_exception(first);
+}
+
+/// An executor that works as a device's does: tiles of four elements, and long rows by teams.
+struct team_exec {
+  static constexpr bool on_host = false;
+  int threads = 32;
+
+  template <class Op>
+  void for_each_tile(std::int64_t batch, std::int64_t features, Op const& op) const {
+    for (std::int64_t sample = 0; sample < batch; ++sample) {
+      for (std::int64_t first = 0; first < features; first += 4) {
+        std::int64_t const left = features - first;
+        op(sample, first, static_cast<int>(left < 4 ? left : 4));
+      }
+    }
+  }
+  template <class Op>
+  void for_each_sample(std::int64_t batch, Op const& op) const {
+    diffx::exec::host{}.for_each_sample(batch, op);
+  }
+  template <class Op>
+  void for_each_row(std::int64_t rows, Op const& op) const {
+    auto const tables = std::make_unique<typename Op::tables_type>();
+    by_team(threads, [&](thread_team const& team) {
+      for (std::int64_t i = 0; i < rows; ++i) op(i, team, *tables);
+    });
+  }
+};
+
+}  // namespace test
