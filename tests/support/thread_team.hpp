@@ -7,6 +7,7 @@
 #include <barrier>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -21,7 +22,7 @@ struct meeting {
       : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
   int size;
   std::barrier<> all;
-  std::vector<double> value;
+  std::vector<std::uint64_t> value;  // the bytes of a number
 };
 
 struct thread_team {
@@ -38,10 +39,11 @@ struct thread_team {
   void wait() const { of->all.arrive_and_wait(); }
   template <class T>
   void gather(T mine, T (&all)[lanes]) const {
-    of->value[static_cast<std::size_t>(place)] = static_cast<double>(mine);
+    static_assert(sizeof(T) <= sizeof(std::uint64_t));
+    std::memcpy(&of->value[static_cast<std::size_t>(place)], &mine, sizeof mine);
     wait();
     for (int j = 0; j < lanes; ++j) {
-      all[j] = static_cast<T>(of->value[static_cast<std::size_t>(group() * lanes + j)]);
+      std::memcpy(&all[j], &of->value[static_cast<std::size_t>(group() * lanes + j)], sizeof mine);
     }
     wait();
   }

@@ -178,56 +178,64 @@ struct propose_pass {
   double* value;
 
   DIFFX_HD void operator()(std::int64_t index) const {
-    if (!asks(index)) return;
+    place const at = place_of(index);
+    if (!asks(at)) return;
     class_row<T, G> row;
-    put(index, answer(index, row));
+    put(at, answer(at, row));
   }
 
   /// One position by all threads of a team, which calls this with equal arguments.
   template <class Team>
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
-    if (!asks(index)) return;
+    place const at = place_of(index);
+    if (!asks(at)) return;
     team_row<T, G, Team> row(team, tables);
-    answers const found = answer(index, row);
-    if (team.leads()) put(index, found);
+    answers const found = answer(at, row);
+    if (team.leads()) put(at, found);
   }
 
  private:
+  struct place {
+    std::int64_t index, sample, position;
+  };
   struct answers {
     int proposed;  // -1: the row is no distribution
     double confidence, value;
   };
 
-  DIFFX_HD bool asks(std::int64_t index) const {
-    std::int64_t const sample = index / positions, position = index - sample * positions;
-    decoding_cursor const& c = cursor[sample];
-    if (c.active == 0 || position < c.first || position >= c.last) return false;
-    return committed[index] == open_position || (edits && committed[index] >= 0);
+  DIFFX_HD place place_of(std::int64_t index) const {
+    std::int64_t const sample = index / positions;
+    return {index, sample, index - sample * positions};
   }
 
-  DIFFX_HD void put(std::int64_t index, answers const& found) const {
+  DIFFX_HD bool asks(place const& at) const {
+    decoding_cursor const& c = cursor[at.sample];
+    if (c.active == 0 || at.position < c.first || at.position >= c.last) return false;
+    std::int32_t const when = committed[at.index];
+    return when == open_position || (edits && when >= 0);
+  }
+
+  DIFFX_HD void put(place const& at, answers const& found) const {
     if (found.proposed < 0) {
-      std::int64_t const sample = index / positions;
-      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
-              index - sample * positions, key.step);
+      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + at.sample,
+              at.position, key.step);
       return;
     }
-    proposed[index] = static_cast<Code>(found.proposed);
-    confidence[index] = found.confidence;
-    value[index] = found.value;
+    proposed[at.index] = static_cast<Code>(found.proposed);
+    confidence[at.index] = found.confidence;
+    value[at.index] = found.value;
   }
 
   template <class Row>
-  DIFFX_HD answers answer(std::int64_t index, Row& row) const {
-    std::int64_t const sample = index / positions, position = index - sample * positions;
+  DIFFX_HD answers answer(place const& at, Row& row) const {
     for (int g = 0; g < G; ++g) {
-      row.source[g] = source[g] + index * width;
+      row.source[g] = source[g] + at.index * width;
       row.weight[g] = weight[g] * static_cast<T>(shape.scale());
     }
     row.classes = width;
     row.excluded = mask;
     if (shape.filters()) shape.filter(row);
-    position_words<Noise> const words{&noise, key, first_sample + sample, position};
+    position_words<Noise> const words{&noise, key, first_sample + at.sample, at.position};
     if (!row.template scan<Confidence::reads>()) return {-1, 0.0, 0.0};
     auto const w = words(0);
     int const k =
@@ -237,26 +245,25 @@ struct propose_pass {
       for (int g = 0; g < G; ++g) row.weight[g] = weight[g];
       row.template scan<Confidence::reads>();
     }
-    double sure = Confidence::of(row, k, uniform_of<Confidence>(w, sample, position), position);
+    double sure = Confidence::of(row, k, uniform_of<Confidence>(w, at), at.position);
     if (order_temperature > 0.0) {
       auto const more = words(1);
       sure += order_temperature * gumbel(unit_uniform(more.word[0], more.word[1]));
     }
     if constexpr (Value::reads != Confidence::reads) row.template scan<Value::reads>();
-    return {k, sure, Value::of(row, k, uniform_of<Value>(w, sample, position), position)};
+    return {k, sure, Value::of(row, k, uniform_of<Value>(w, at), at.position)};
   }
 
   DIFFX_HD static double gumbel(double u) noexcept { return -std::log(-std::log(u)); }
 
   template <class C>
-  DIFFX_HD double uniform_of(random::words4 const& w, std::int64_t sample,
-                             std::int64_t position) const {
+  DIFFX_HD double uniform_of(random::words4 const& w, place const& at) const {
     if constexpr (C::draws_anew) {
       return unit_uniform(w.word[2], w.word[3]);
     } else if constexpr (C::reads_row) {
       return 0.0;
     } else {
-      return order_uniform(noise, key.block, first_sample + sample, position);
+      return order_uniform(noise, key.block, first_sample + at.sample, at.position);
     }
   }
 };

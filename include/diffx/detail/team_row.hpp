@@ -11,19 +11,21 @@ namespace diffx::detail {
 /// What the threads of a team share of a row.
 template <class T>
 struct team_tables {
-  static constexpr int max_tiles = 1024, tile = 256, max_size = 256;
+  // Teams of a multiprocessor: a thread has half its registers, or for rows of doubles all.
+  static constexpr int teams = sizeof(T) == 4 ? 2 : 1;
+  static constexpr int max_tiles = 1024, tile = 256, max_groups = 16;
   T top[max_tiles], sum[max_tiles];
   T other[max_tiles];  // of a tile its second largest logit, or what its entropy is made of
   T logit[tile], weight[tile];
-  std::int64_t count[max_size];
+  std::int64_t count[max_groups];
 };
 
 /// A long row that a team of threads reads once and draws from: with the numbers of class_row, bit
 /// for bit, since sums are taken in the same order or are of whole numbers.
 ///
 ///     T::lanes            16: threads that hold neighbouring logits, a group
-///     team.lane(), group(), groups()
-///     team.rank(), size() among all, at most 256
+///     team.lane(), group(), groups()   at most 16 groups
+///     team.rank(), size() among all
 ///     team.leads()        true for one thread
 ///     team.wait()         for all of the team
 ///     team.gather(v, all) the values of the group, by lane; all of the team call it
@@ -250,11 +252,8 @@ class team_row : public logit_row<team_row<T, G, Team>, T, G> {
   DIFFX_HD void for_my_logits(T low, F const& f) const noexcept {
     for (int i = team_.group(); i < tiles_; i += team_.groups()) {
       if (tables_->top[i] < low) continue;
-      for (int first = i * width_; first < (i + 1) * width_; first += tile) {
-        T l[rows];
-        read(first, l);
-        for (int j = 0; j < rows; ++j) f(l[j]);
-      }
+      int const end = end_of(i);
+      for (int k = i * width_ + team_.lane(); k < end; k += lanes) f(logit(k));
     }
   }
 
@@ -263,23 +262,32 @@ class team_row : public logit_row<team_row<T, G, Team>, T, G> {
     std::int64_t all, before;
   };
   DIFFX_HD team_sum sum_up(std::int64_t mine) const noexcept {
-    team_.wait();  // nobody reads the numbers before any more
-    tables_->count[team_.rank()] = mine;
-    team_.wait();
+    std::int64_t near[lanes];
+    team_.gather(mine, near);
     team_sum sum{0, 0};
-    for (int i = 0; i < team_.size(); ++i) {
-      sum.before += i < team_.rank() ? tables_->count[i] : 0;
+    std::int64_t group = 0;
+    for (int j = 0; j < lanes; ++j) {
+      sum.before += j < team_.lane() ? near[j] : 0;
+      group += near[j];
+    }
+    team_.wait();  // nobody reads the numbers before any more
+    if (team_.lane() == 0) tables_->count[team_.group()] = group;
+    team_.wait();
+    for (int i = 0; i < team_.groups(); ++i) {
+      sum.before += i < team_.group() ? tables_->count[i] : 0;
       sum.all += tables_->count[i];
     }
     return sum;
   }
   /// The largest of a number of every thread.
   DIFFX_HD T largest_of(T mine) const noexcept {
+    T near[lanes], largest = mine;
+    team_.gather(mine, near);
+    for (int j = 0; j < lanes; ++j) largest = near[j] > largest ? near[j] : largest;
     team_.wait();
-    tables_->logit[team_.rank()] = mine;
+    if (team_.lane() == 0) tables_->logit[team_.group()] = largest;
     team_.wait();
-    T largest = nothing;
-    for (int i = 0; i < team_.size(); ++i) {
+    for (int i = 0; i < team_.groups(); ++i) {
       largest = tables_->logit[i] > largest ? tables_->logit[i] : largest;
     }
     return largest;
@@ -289,7 +297,7 @@ class team_row : public logit_row<team_row<T, G, Team>, T, G> {
   /// and the part in which the sum crosses again.
   template <class Weigh>
   DIFFX_HD T least_with(T low, std::int64_t bound, Weigh const& weigh) const noexcept {
-    constexpr int most = team_tables<T>::max_tiles, parts = 8;
+    constexpr int most = team_tables<T>::max_tiles, parts = 4;
     T from = low, below = -nothing;  // what is looked for lies in [from, below)
     std::int64_t above = 0;          // the weight of what is surely kept
     for (;;) {

@@ -54,7 +54,8 @@ struct block_team {
 
 /// One row a block.
 template <class Op>
-__global__ void __launch_bounds__(cuda_block, 2) row_kernel(std::int64_t rows, Op op) {
+__global__ void __launch_bounds__(cuda_block, Op::tables_type::teams)
+    row_kernel(std::int64_t rows, Op op) {
   __shared__ typename Op::tables_type tables;
   for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) op(i, block_team{}, tables);
 }
