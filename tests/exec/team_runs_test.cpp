@@ -4,6 +4,8 @@
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/guidance/d_cbg.hpp>
+#include <diffx/guidance/d_cfg.hpp>
 #include <diffx/prediction/concrete_score.hpp>
 #include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
@@ -13,6 +15,7 @@
 #include <diffx/schedule/log_linear.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/decode.hpp>
+#include <diffx/solver/defog.hpp>
 #include <diffx/solver/euler_ctmc.hpp>
 #include <diffx/solver/gibbs.hpp>
 #include <diffx/solver/predictor_corrector.hpp>
@@ -26,6 +29,7 @@
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <limits>
+#include <utility>
 #include <vector>
 
 using diffx::prediction::concrete_score;
@@ -60,22 +64,40 @@ struct table {
   }
 };
 
+/// The same numbers as log-ratios in the second branch.
+template <class Prediction>
+struct table_of_ratios : table<Prediction> {
+  static constexpr bool log_ratios = true;
+};
+
 constexpr std::int64_t batch = 2, positions = 9;
 
+/// The classes of a run, and how often a step was too long.
+struct samples {
+  std::vector<std::int32_t> classes;
+  std::int64_t capped;
+  bool operator==(samples const&) const = default;
+};
+
 template <class Exec, class Sampler, class Network>
-std::vector<std::int32_t> sampled(Exec const& exec, Sampler const& s, Network const& network) {
+samples sampled(Exec const& exec, Sampler const& s, Network const& network) {
   auto const grid = diffx::grid::uniform_t(s.process, 6);
   std::vector<std::int32_t> x(batch * positions);
   diffx::batch_view<std::int32_t> const view{x.data(), batch, positions, 0};
   diffx::detail::workspace const memory(s.workspace_size(exec, network, view));
   auto run = s.start(exec, network, grid, view, memory.span());
   run.finish();
-  return x;
+  std::int64_t capped = 0;
+  if constexpr (requires { run.capped(); }) {
+    for (std::int64_t i = 0; i < run.capped().size(); ++i) capped += run.capped().data[i];
+    CHECK(capped > 0);
+  }
+  return {std::move(x), capped};
 }
 
-template <class Prediction, class Sampler>
+template <class Prediction, template <class> class Network = table, class Sampler>
 void compare(Sampler const& s, int width) {
-  table<Prediction> network;
+  Network<Prediction> network;
   network.width = width;
   CAPTURE(width);
   CHECK(sampled(test::team_exec{}, s, network) == sampled(diffx::exec::host{}, s, network));
@@ -164,6 +186,24 @@ TEST_CASE("teams take the jumps of one thread, and count those held as often") {
     compare<x0_posterior<>>(diffx::sampler{flat, solver::euler_ctmc{}}, classes);
     compare<concrete_score<>>(diffx::sampler{flat, solver::euler_ctmc{}}, classes);
   }
+}
+
+TEST_CASE("teams mix the kernels that one thread mixes") {
+  for (int const classes : {5, 256, 257, 700}) {
+    diffx::process::uniform<> const flat(classes);
+    diffx::process::absorbing<> const masks(classes);
+    solver::ancestral const step;
+    guidance::d_cfg const tempered{2.0};
+    guidance::d_cbg const ratios{1.5};
+    compare<x0_posterior<>>(diffx::sampler{masks, step, tempered}, classes);
+    compare<x0_posterior<double>>(diffx::sampler{flat, step, tempered}, classes);
+    compare<x0_cavity<>>(diffx::sampler{flat, step, tempered}, classes);
+    compare<x0_posterior<>, table_of_ratios>(diffx::sampler{masks, step, ratios}, classes);
+    compare<x0_cavity<>, table_of_ratios>(diffx::sampler{flat, step, ratios}, classes);
+  }
+  compare<x0_posterior<>>(
+      diffx::sampler{diffx::process::uniform<>(5), solver::defog{.eta = 1.0}, guidance::d_cfg{2.0}},
+      5);
 }
 
 TEST_CASE("a row that is no distribution is reported by one thread of a team") {

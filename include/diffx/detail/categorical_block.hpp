@@ -13,6 +13,7 @@
 #include <diffx/detail/position_words.hpp>
 #include <diffx/detail/row_pass.hpp>
 #include <diffx/detail/short_rows.hpp>
+#include <diffx/detail/team_kernel_row.hpp>
 #include <diffx/detail/team_row.hpp>
 #include <diffx/error.hpp>
 
@@ -210,6 +211,8 @@ struct class_pass {
 /// The same where a guidance acts on the reverse kernels of its branches.
 template <class Code, class T, int G, bool Cavity, class Solver, class Noise>
 struct kernel_pass {
+  using tables_type = team_kernel_tables;
+
   Code* state;
   std::int64_t positions, first_sample;
   T const* source[G];  // those asked this time; logits first, then tables
@@ -221,11 +224,33 @@ struct kernel_pass {
   Noise noise;
   std::uint8_t const* fixed;
 
-  DIFFX_HD void operator()(std::int64_t index) const {
+  DIFFX_HD void operator()(std::int64_t index) const { alone<256>(index); }
+
+  /// By one thread; Tiles as in kernel_row.
+  template <int Tiles>
+  DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
+    kernel_row<T, G, Tiles> row;
+    put(index, drawn(index, row));
+  }
+
+  /// One position by all threads of a team, which calls this with equal arguments.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_kernel_tables& tables) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    team_kernel_row<T, G, Team> row(team, tables);
+    int const next = drawn(index, row);
+    team.wait();  // all have read the class before one writes another
+    if (team.leads()) put(index, next);
+  }
+
+ private:
+  template <class Row>
+  DIFFX_HD int drawn(std::int64_t index, Row& row) const {
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    kernel_row<T, G> row;
-    for (int g = 0; g < sources; ++g) {
+    DIFFX_UNROLLED
+    for (int g = 0; g < G; ++g) {
+      if (g >= sources) continue;
       row.source[g] = source[g] + index * law.classes;
       row.weight[g] = weight[g];
     }
@@ -233,14 +258,18 @@ struct kernel_pass {
     row.kernels = kernels;
     row.law = law;
     row.now = static_cast<int>(state[index]);
-    int const next = Solver::template advance_kernels<Cavity>(
+    return Solver::template advance_kernels<Cavity>(
         coefficients, law, row.now, row,
         position_words<Noise>{&noise, key, first_sample + sample, position});
+  }
+
+  DIFFX_HD void put(std::int64_t index, int next) const {
     if (next < 0) {
+      std::int64_t const sample = index / positions;
       fail_at(
           "no state is left: the logits are no distribution, a table of log-ratios holds NaN or "
           "+inf, or each class is ruled out by one of them",
-          first_sample + sample, position, key.step);
+          first_sample + sample, index - sample * positions, key.step);
       return;
     }
     state[index] = static_cast<Code>(next);
@@ -634,7 +663,7 @@ class categorical_block {
       pass.weight[pass.sources++] = m.weight[at];
       if (b < kernels_of<Guidance>) ++pass.kernels;
     }
-    exec.for_each_sample(x_.size(), pass);
+    for_each_row(exec, x_.size(), laws_.longest(), pass);
   }
 
   auto checking(Code const* classes, std::uint8_t const* fixed) const {
