@@ -231,18 +231,21 @@ class kernel_row : public kernel_mix<kernel_row<T, G, Tiles>, T, G> {
   /// Adds at most `tile` terms to a running maximum and a sum relative to it: column by column.
   template <class L>
   DIFFX_HD static void add_chunk(L const& l, int first, int n, double& top, double& sum) noexcept {
-    double value[tile];
-    int const rows = (n + lanes - 1) / lanes;
+    double value[tile], peak = top, added = 0.0;
     for (int k = 0; k < n; ++k) value[k] = l(first + k);
-    for (int k = n; k < rows * lanes; ++k) value[k] = nothing;
-    double peak = top;
     for (int k = 0; k < n; ++k) peak = value[k] > peak ? value[k] : peak;
     double const base = peak == nothing ? 0.0 : peak;
-    double column[lanes] = {}, added = 0.0;
-    for (int i = 0; i < rows; ++i) {
-      for (int j = 0; j < lanes; ++j) column[j] += exp_weight(value[i * lanes + j] - base);
+    if (n <= lanes) {
+      for (int k = 0; k < n; ++k) added += exp_weight(value[k] - base);
+    } else {
+      int const rows = (n + lanes - 1) / lanes;
+      for (int k = n; k < rows * lanes; ++k) value[k] = nothing;
+      double column[lanes] = {};
+      for (int i = 0; i < rows; ++i) {
+        for (int j = 0; j < lanes; ++j) column[j] += exp_weight(value[i * lanes + j] - base);
+      }
+      for (int j = 0; j < lanes; ++j) added += column[j];
     }
-    for (int j = 0; j < lanes; ++j) added += column[j];
     parent::join(peak, added, top, sum);
   }
 
