@@ -31,4 +31,6 @@ TEST_CASE("host and device draw the same classes") {
   compare<x0_posterior<>>(diffx::sampler{diffx::process::uniform<>(5), ancestral, tempered}, 5);
   compare<x0_cavity<>, table_of_ratios>(
       diffx::sampler{diffx::process::uniform<>(5), ancestral, diffx::guidance::d_cbg{1.5}}, 5);
+  compare<x0_cavity<>, table_of_ratios>(
+      diffx::sampler{diffx::process::uniform<>(700), ancestral, diffx::guidance::d_cbg{1.5}}, 700);
 }

@@ -29,8 +29,10 @@ __global__ void __launch_bounds__(cuda_block)
   }
 }
 
+/// 1: registers enough for a thread come before threads, or what outlives a call of a division goes
+/// to the stack.
 template <class Op>
-__global__ void __launch_bounds__(cuda_block) sample_kernel(std::int64_t batch, Op op) {
+__global__ void __launch_bounds__(cuda_block, 1) sample_kernel(std::int64_t batch, Op op) {
   std::int64_t const i = static_cast<std::int64_t>(blockIdx.x) * cuda_block + threadIdx.x;
   if (i < batch) op(i);
 }
