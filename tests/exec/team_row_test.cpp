@@ -168,6 +168,12 @@ TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T,
     compare<T, 1>(equal, {T(1)}, -1, 32);
     std::fill(equal[0].begin() + (classes + 1) / 2, equal[0].end(), none);
     compare<T, 1>(equal, {T(1)}, -1, 32);
+    if (classes > 17) {  // the two largest in one column
+      std::vector<T> column[1] = {l[0]};
+      column[0][1] = T(20);
+      column[0][17] = T(19);
+      compare<T, 1>(column, {T(1)}, -1, 32);
+    }
     // A tile of nothing before one that is all of the law.
     nothing[0].back() = T(3);
     compare<T, 1>(nothing, {T(1)}, -1, 32);
@@ -208,6 +214,73 @@ TEST_CASE("team_row: filters of rows that no table holds: ties, masks, huge and 
     CAPTURE(&l - rows.data());
     std::vector<float> const one[1] = {l};
     compare<float, 1>(one, {1.0f}, -1, 32, shapes);
+  }
+}
+
+namespace {
+
+/// What a guided kernel says of a position in class `now`.
+template <class Row>
+answers ask_kernel(Row& row, std::vector<float> const (&l)[2], int kernels, bool masked, int now) {
+  constexpr double step[4] = {0.5, 0.6, 0.4, 0.45};
+  auto const classes = static_cast<int>(l[0].size());
+  for (int g = 0; g < 2; ++g) row.source[g] = l[g].data();
+  row.weight[0] = kernels == 2 ? 2.5 : 1.0;
+  row.weight[1] = kernels == 2 ? -1.5 : 0.7;
+  row.sources = 2;
+  row.kernels = kernels;
+  row.law = {classes, masked ? classes : -1, nullptr};
+  row.now = now;
+  answers a;
+  a.scans = diffx::solver::ancestral::mix_kernels<false>(step, row);
+  if (!a.scans) return a;
+  a.numbers.push_back(row.leaves_mask());
+  for (int const k : {0, classes / 3, classes - 1}) a.numbers.push_back(row.probability(k));
+  for (double const u : draws) a.drawn.push_back(row.draw(u));
+  return a;
+}
+
+void compare_kernels(std::vector<float> const (&l)[2], int kernels, bool masked) {
+  using diffx::detail::kernel_row;
+  auto const classes = static_cast<int>(l[0].size());
+  CAPTURE(classes);
+  CAPTURE(kernels);
+  CAPTURE(masked);
+  int const now = masked ? classes : classes / 2;
+  auto const alone = std::make_unique<kernel_row<float, 2>>();
+  answers const expected = ask_kernel(*alone, l, kernels, masked, now);
+  auto const tables = std::make_unique<diffx::detail::team_kernel_tables>();
+  std::atomic<int> same{0};
+  by_team(48, [&](thread_team const& team) {
+    for (int twice = 0; twice < 2; ++twice) {  // the tables serve row after row
+      diffx::detail::team_kernel_row<float, 2, thread_team> row(team, *tables);
+      same += ask_kernel(row, l, kernels, masked, now) == expected ? 1 : 0;
+    }
+  });
+  CHECK(same == 2 * 48);
+  if (classes <= 256) {
+    kernel_row<float, 2, 1> thin;
+    CHECK(ask_kernel(thin, l, kernels, masked, now) == expected);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("team_kernel_row and a kernel of one tile give kernel_row's numbers") {
+  constexpr float none = -std::numeric_limits<float>::infinity();
+  for (int const classes : {2, 15, 16, 17, 40, 255, 256, 257, 1000, 70000}) {
+    for (bool const masked : {false, true}) {
+      for (int const kernels : {1, 2}) {
+        std::vector<float> l[2] = {logits_of<float>(classes, 7), logits_of<float>(classes, 8)};
+        compare_kernels(l, kernels, masked);
+        l[0][0] = l[1][static_cast<std::size_t>(classes / 3)] = none;
+        compare_kernels(l, kernels, masked);
+        for (auto& v : l[1]) v = none;
+        compare_kernels(l, kernels, masked);
+        l[1][0] = std::numeric_limits<float>::quiet_NaN();
+        compare_kernels(l, kernels, masked);
+      }
+    }
   }
 }
 
