@@ -53,6 +53,7 @@
 #include <diffx/denoiser/clamp_clean.hpp>
 #include <diffx/denoiser/classified.hpp>
 #include <diffx/denoiser/classifier_guided.hpp>
+#include <diffx/denoiser/computes_in.hpp>
 #include <diffx/denoiser/constant.hpp>
 #include <diffx/denoiser/drops_prompt.hpp>
 #include <diffx/denoiser/eigen/safetensors.hpp>

@@ -130,7 +130,8 @@ struct non_finite_op {
     std::int64_t bad = 0;
     for (std::int64_t i = 0; i < values.features; ++i) {
       // x - x is 0 for every finite x and NaN otherwise, whatever the sign.
-      bad += (row[i] - row[i] == T(0)) ? 0 : 1;
+      auto const v = static_cast<detail::arithmetic_t<T>>(row[i]);
+      bad += v - v == 0 ? 0 : 1;
     }
     count[sample] = bad;
   }
@@ -162,10 +163,10 @@ class run {
   using prediction_t =
       detail::part_t<B, std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>>;
   template <std::size_t B>
-  using block_t = typename detail::block_of<detail::part_t<B, process_type>::values, value_t<B>,
-                                            detail::part_t<B, process_type>, prediction_t<B>,
-                                            detail::part_t<B, solver_type>, guidance_type,
-                                            cache_type, learns_variance<Denoiser>, Noise>::type;
+  using block_t = typename detail::block_of<
+      detail::part_t<B, process_type>::values, value_t<B>, detail::part_t<B, process_type>,
+      prediction_t<B>, detail::part_t<B, solver_type>, guidance_type, cache_type,
+      learns_variance<Denoiser>, Noise, network_value_t<Denoiser, value_t<B>>>::type;
 
   template <class Indices>
   struct block_tuple;

@@ -184,18 +184,18 @@ TEST_CASE("every CUDA call that fails ends the run with its name, and in the rig
                        diffx::cache::every_n<2>{}});
 }
 
-TEST_CASE("the failing call is named: pass, reduction, wait") {
+TEST_CASE("the failing call is named: pass, rows, wait") {
   auto const s = diffx::sampler{test::vp_process{}, diffx::solver::ddim{},
                                 diffx::guidance::rescale{diffx::guidance::cfg{2.0}, 0.7}};
-  int passes = 0, reductions = 0;
+  int passes = 0, rows = 0;
   int const calls = go(s, fake::fault::none, -1).calls;
   for (int k = 0; k < calls; ++k) {
     auto const message = go(s, fake::fault::at_call, k).message;
     passes += contains(message, "launch of a pass") ? 1 : 0;
-    reductions += contains(message, "launch of a reduction") ? 1 : 0;
+    rows += contains(message, "launch of rows") ? 1 : 0;
   }
-  CHECK(reductions == steps);
-  CHECK(passes + reductions + 1 == calls);
+  CHECK(rows == steps);
+  CHECK(passes + rows + 1 == calls);
 }
 
 TEST_CASE("an error that the caller left unread is not lost") {

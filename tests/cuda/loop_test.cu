@@ -5,6 +5,7 @@
 #include <diffx/exec/host.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/clip_x0.hpp>
+#include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/guidance/rescale.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
@@ -42,6 +43,8 @@ TEST_CASE("host and device give the same samples") {
   compare(diffx::sampler{p, diffx::solver::heun{}});
   compare(diffx::sampler{p, diffx::solver::ddim{},
                          diffx::guidance::rescale{diffx::guidance::cfg{2.0}, 0.7}});
+  compare(diffx::sampler{p, diffx::solver::ddim{},
+                         diffx::guidance::dynamic_threshold{diffx::guidance::cfg{2.0}, 0.9, 3.0}});
   compare(diffx::sampler{p, diffx::solver::ddim{},
                          diffx::guidance::clip_x0{diffx::guidance::none{}},
                          diffx::cache::every_n<2>{}});

@@ -9,7 +9,7 @@
 #include <diffx/process/absorbing.hpp>
 #include <diffx/solver/ancestral.hpp>
 
-#include "../support/thread_team.hpp"
+#include "support/thread_team.hpp"
 #include <algorithm>
 #include <atomic>
 #include <cmath>

@@ -23,7 +23,7 @@
 #include <diffx/solver/tau_leaping.hpp>
 #include <diffx/solver/tweedie.hpp>
 
-#include "../support/thread_team.hpp"
+#include "support/thread_team.hpp"
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -100,7 +100,7 @@ void compare(Sampler const& s, int width) {
   Network<Prediction> network;
   network.width = width;
   CAPTURE(width);
-  CHECK(sampled(test::team_exec{}, s, network) == sampled(diffx::exec::host{}, s, network));
+  CHECK(sampled(test::by_teams{}, s, network) == sampled(diffx::exec::host{}, s, network));
 }
 
 /// A text decoded with each filter.
@@ -212,7 +212,7 @@ TEST_CASE("a row that is no distribution is reported by one thread of a team") {
   network.width = 700;
   network.broken = positions + 4;
   solver::decode<decode::probability, decode::threshold> const s;
-  CHECK_THROWS_WITH_AS(sampled(test::team_exec{}, diffx::sampler{masks, s}, network),
+  CHECK_THROWS_WITH_AS(sampled(test::by_teams{}, diffx::sampler{masks, s}, network),
                        doctest::Contains("no distribution (NaN, +inf, or -inf alone) at sample 1, "
                                          "position 4 in step 0"),
                        diffx::error);

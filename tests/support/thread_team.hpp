@@ -4,6 +4,7 @@
 
 #include <diffx/exec/host.hpp>
 
+#include <atomic>
 #include <barrier>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +17,7 @@
 
 namespace test {
 
-/// What threads of a team need to talk.
+/// What the threads of a team need to talk.
 struct meeting {
   explicit meeting(int threads)
       : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
@@ -37,6 +38,7 @@ struct thread_team {
   int size() const noexcept { return of->size; }
   bool leads() const noexcept { return place == 0; }
   void wait() const { of->all.arrive_and_wait(); }
+  void count(std::uint32_t& bin) const noexcept { std::atomic_ref(bin).fetch_add(1); }
   template <class T>
   void gather(T mine, T (&all)[lanes]) const {
     static_assert(sizeof(T) <= sizeof(std::uint64_t));
@@ -46,6 +48,14 @@ struct thread_team {
       std::memcpy(&all[j], &of->value[static_cast<std::size_t>(group() * lanes + j)], sizeof mine);
     }
     wait();
+  }
+  double halved(double mine) const {
+    double all[lanes];
+    gather(mine, all);
+    for (int half = lanes / 2; half > 0; half /= 2) {
+      for (int j = 0; j < half; ++j) all[j] += all[j + half];
+    }
+    return all[0];
   }
 };
 
@@ -72,30 +82,20 @@ void by_team(int threads, F const& f) {
   if (first) std::rethrow_exception(first);
 }
 
-/// An executor that works as a device's does: tiles of four elements, and long rows by teams.
-struct team_exec {
+/// An execution object as a device's: rows go to teams, and what is measured must be read back.
+struct by_teams : diffx::exec::host {
   static constexpr bool on_host = false;
   int threads = 32;
 
-  template <class Op>
-  void for_each_tile(std::int64_t batch, std::int64_t features, Op const& op) const {
-    for (std::int64_t sample = 0; sample < batch; ++sample) {
-      for (std::int64_t first = 0; first < features; first += 4) {
-        std::int64_t const left = features - first;
-        op(sample, first, static_cast<int>(left < 4 ? left : 4));
-      }
-    }
-  }
-  template <class Op>
-  void for_each_sample(std::int64_t batch, Op const& op) const {
-    diffx::exec::host{}.for_each_sample(batch, op);
-  }
   template <class Op>
   void for_each_row(std::int64_t rows, Op const& op) const {
     auto const tables = std::make_unique<typename Op::tables_type>();
     by_team(threads, [&](thread_team const& team) {
       for (std::int64_t i = 0; i < rows; ++i) op(i, team, *tables);
     });
+  }
+  void read_back(void* to, void const* from, std::size_t bytes) const {
+    std::memcpy(to, from, bytes);
   }
 };
 

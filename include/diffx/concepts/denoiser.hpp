@@ -41,6 +41,7 @@ struct query {
 /// | `D::learned_variance`   | true: out is [batch, 2 features], the second half in [-1, 1]       |
 /// | `D::networks`           | networks that a call asks: 1 (default), or more, which nfe counts |
 /// | `D::log_ratios`         | true: branch 1 is no null condition but log-ratios of the classes  |
+/// | `D::network_value`      | type of the numbers it reads and writes, if not that of the state  |
 /// | `D::observes_clean`     | true: `d.observed` is a mask of what it is shown clean and stays   |
 ///
 /// `denoiser::predicts<prediction::eps, 2>{callable}` declares them for a plain callable.
@@ -72,6 +73,21 @@ inline constexpr bool gives_log_ratios = false;
 template <class D>
 requires requires { D::log_ratios; }
 inline constexpr bool gives_log_ratios<D> = D::log_ratios;
+
+namespace detail {
+template <class D, class T>
+struct network_value {
+  using type = T;
+};
+template <class D, class T>
+requires requires { typename D::network_value; }
+struct network_value<D, T> {
+  using type = typename D::network_value;
+};
+}  // namespace detail
+
+template <class D, class T>
+using network_value_t = typename detail::network_value<D, T>::type;
 
 template <class D>
 inline constexpr bool observes_clean = false;

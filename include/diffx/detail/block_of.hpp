@@ -34,23 +34,24 @@ template <class S>
 requires requires { S::remembers_draws; }
 inline constexpr bool remembers_draws<S> = S::remembers_draws;
 
-/// The block of a run that holds values of this kind.
+/// The block of a run that holds values of this kind. Answer is the type of what the network says
+/// of numbers.
 template <value_kind Kind, class T, class Process, class Prediction, class Solver, class Guidance,
-          class Cache, bool Variance, class Noise>
+          class Cache, bool Variance, class Noise, class Answer>
 struct block_of {
-  using type =
-      std::conditional_t<moves_by_norm<Solver>,
-                         langevin_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>,
-                         continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>>;
+  using type = std::conditional_t<
+      moves_by_norm<Solver>,
+      langevin_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise, Answer>,
+      continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise, Answer>>;
 };
 
 template <class T, class Process, class Prediction, class Solver, class Guidance, class Cache,
-          bool Variance, class Noise>
+          bool Variance, class Noise, class Answer>
 struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidance, Cache, Variance,
-                Noise> {
+                Noise, Answer> {
   template <class S>
   using of = typename block_of<value_kind::categorical, T, Process, Prediction, S, Guidance, Cache,
-                               Variance, Noise>::type;
+                               Variance, Noise, Answer>::type;
 
   template <class S, class... Parts>
   struct choice {
@@ -82,23 +83,26 @@ struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidanc
 };
 
 template <class T, class Process, class Prediction, class Solver, class Guidance, class Cache,
-          bool Variance, class Noise>
+          bool Variance, class Noise, class Answer>
 struct block_of<value_kind::binary, T, Process, Prediction, Solver, Guidance, Cache, Variance,
-                Noise> {
+                Noise, Answer> {
   using type = binary_block<T, Process, Prediction, Solver, Guidance, Noise>;
 };
 
 template <class T, sphere_process Process, class Prediction, class Solver, class Guidance,
-          class Cache, bool Variance, class Noise>
+          class Cache, bool Variance, class Noise, class Answer>
 struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
-                Noise> {
+                Noise, Answer> {
   using type = sphere_block<T, Process, Prediction, Solver, Guidance, Noise>;
 };
 
 template <class T, gaussian_column_process Process, class Prediction, class Solver, class Guidance,
-          class Cache, bool Variance, class Noise>
+          class Cache, bool Variance, class Noise, class Answer>
 struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
-                Noise> {
+                Noise, Answer> {
+  static_assert(std::is_same_v<T, Answer>,
+                "diffx: columns of numbers with schedules of their own are read in the state's own "
+                "type: leave denoiser::computes_in out, or give all columns one process.");
   using type = column_block<T, Process, Prediction, Solver, Guidance, Cache, Variance, Noise>;
 };
 

@@ -6,6 +6,7 @@
 #include <diffx/concepts/process.hpp>
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/pass.hpp>
+#include <diffx/detail/reduction.hpp>
 #include <diffx/error.hpp>
 
 #include <array>
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace diffx::detail {
@@ -45,64 +47,110 @@ inline double prior_std(level const& at) noexcept {
 }
 
 /// Sets a tile to zero, except what is fixed.
-template <class T>
+template <class V>
 struct zero_op {
-  T* data;
+  V* data;
   std::uint8_t const* fixed;
   std::int64_t features;
 
   DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
     std::int64_t const base = sample * features + first;
     for (int i = 0; i < n; ++i) {
-      if (fixed == nullptr || fixed[base + i] == 0) data[base + i] = T(0);
+      if (fixed == nullptr || fixed[base + i] == 0) data[base + i] = static_cast<V>(0.0f);
     }
   }
 };
 
+/// input = scale x, for a network that reads the state at another scale or in another type.
+template <class V, class P>
+struct input_op {
+  using T = arithmetic_t<V>;
+
+  V const* x;
+  P* input;
+  T scale;
+
+  DIFFX_HD void operator()(std::int64_t, std::int64_t first, int n) const {
+#if defined(__CUDA_ARCH__)
+    T v[4];
+    read(x + first, n, v);
+    for (T& e : v) e *= scale;
+    if (n == 4 && reinterpret_cast<std::uintptr_t>(input + first) % alignof(quad<P>) == 0) {
+      return store<true>(v, n, input + first);
+    }
+    store<false>(v, n, input + first);
+#else
+    for (int i = 0; i < n; ++i) {
+      input[first + i] = narrowed<P>(scale * widened<T>(x[first + i]));
+    }
+#endif
+  }
+};
+
 /// Per sample: mixes the deviation of the guided prediction with that of the conditional one.
-template <class T>
+template <class V, class P = V>
 struct rescale_op {
-  T const* conditional;
-  T const* other;
+  using T = arithmetic_t<V>;
+
+  static constexpr int sums = 5;
+
+  P const* conditional;
+  P const* other;
   std::int64_t features, stride;
   T weight, other_weight, phi;
   T* factor;
   std::uint8_t const* fixed = nullptr;  // what stays as it is does not count
 
-  DIFFX_HD void operator()(std::int64_t sample) const {
-    T const* const c = conditional + sample * stride;
-    T const* const u = other + sample * stride;
-    auto const guided = [&](std::int64_t i) {
-      return static_cast<double>(fma(other_weight, u[i], weight * c[i]));
-    };
-    // Sums of differences from the first element, so that a large mean does not swallow the
-    // deviation and a constant prediction has none.
-    std::uint8_t const* const stays = fixed != nullptr ? fixed + sample * features : nullptr;
-    std::int64_t begin = 0, count = 0;
-    while (stays != nullptr && begin < features && stays[begin] != 0) ++begin;
-    if (begin == features) {
-      factor[sample] = T(1);
-      return;
+  /// Sums of differences from the first free element, so that a large mean does not swallow the
+  /// deviation and a constant prediction has none.
+  struct row_type {
+    rescale_op const& op;
+    std::int64_t sample;
+    P const* conditional;
+    P const* other;
+    std::uint8_t const* fixed;
+    double first_c = 0.0, first_g = 0.0;
+
+    DIFFX_HD double guided(T c, T u) const noexcept {
+      return static_cast<double>(fma(op.other_weight, u, rounded_product(op.weight, c)));
     }
-    double const first_c = static_cast<double>(c[begin]), first_g = guided(begin);
-    double sum_c = 0, square_c = 0, sum_g = 0, square_g = 0;
-    for (std::int64_t i = begin; i < features; ++i) {
-      if (stays != nullptr && stays[i] != 0) continue;
-      ++count;
-      double const a = static_cast<double>(c[i]) - first_c;
-      double const g = guided(i) - first_g;
-      sum_c += a;
-      square_c += a * a;
-      sum_g += g;
-      square_g += g * g;
+    template <int W>
+    DIFFX_HD void add(std::int64_t first, int n, double (&sum)[5][W]) const noexcept {
+      T c[W], u[W];
+      read(conditional + first, n, c);
+      read(other + first, n, u);
+      for (int i = 0; i < end_of<W>(n); ++i) {
+        double const free = i >= n || (fixed != nullptr && fixed[first + i] != 0) ? 0.0 : 1.0;
+        double const a = free == 0.0 ? 0.0 : static_cast<double>(c[i]) - first_c;
+        double const g = free == 0.0 ? 0.0 : guided(c[i], u[i]) - first_g;
+        sum[0][i] += free;
+        sum[1][i] += a;
+        sum[2][i] = fma(a, a, sum[2][i]);
+        sum[3][i] += g;
+        sum[4][i] = fma(g, g, sum[4][i]);
+      }
     }
-    double const n = static_cast<double>(count);
-    double const variance_c = square_c - sum_c * sum_c / n;
-    double const variance_g = square_g - sum_g * sum_g / n;
-    // A constant guided prediction has no deviation to correct.
-    double const ratio = variance_g > 0.0 ? ::sqrt(variance_c / variance_g) : 1.0;
-    factor[sample] =
-        static_cast<T>(static_cast<double>(phi) * ratio + (1.0 - static_cast<double>(phi)));
+    DIFFX_HD void finish(double const (&sum)[5]) const noexcept {
+      double const n = sum[0];
+      double const variance_c = sum[2] - sum[1] * sum[1] / n;
+      double const variance_g = sum[4] - sum[3] * sum[3] / n;
+      // A constant guided prediction, and none at all, has no deviation to correct.
+      double const ratio = variance_g > 0.0 ? ::sqrt(variance_c / variance_g) : 1.0;
+      double const mix = static_cast<double>(op.phi);
+      op.factor[sample] = static_cast<T>(mix * ratio + (1.0 - mix));
+    }
+  };
+  DIFFX_HD row_type row(std::int64_t sample) const noexcept {
+    row_type r{*this, sample, conditional + sample * stride, other + sample * stride,
+               fixed != nullptr ? fixed + sample * features : nullptr};
+    std::int64_t begin = 0;
+    while (r.fixed != nullptr && begin < features && r.fixed[begin] != 0) ++begin;
+    if (begin < features) {
+      T const c = widened<T>(r.conditional[begin]), u = widened<T>(r.other[begin]);
+      r.first_c = static_cast<double>(c);
+      r.first_g = r.guided(c, u);
+    }
+    return r;
   }
 };
 
@@ -113,11 +161,14 @@ struct prediction_mix {
 };
 
 /// Everything that one continuous block of a run owns, and the passes over it.
-template <class T, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
-          class Noise>
+/// The state and its history are V, what the network reads and writes is P.
+template <class V, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
+          class Noise, class P = V>
 class continuous_block {
+  using T = arithmetic_t<V>;
+
  public:
-  using value_type = T;
+  using value_type = V;
   using plan_type = plan;
   static constexpr int branches = Guidance::branches;
   static constexpr bool takes_observed = true;  // of denoiser::clamp_clean
@@ -127,54 +178,54 @@ class continuous_block {
   static constexpr bool writes_into_ring = Cache::depth > 0 && branches == 1 && !Variance;
   static constexpr int prediction_buffers = writes_into_ring ? 0 : branches;
   static constexpr bool hooks_per_sample = Guidance::hook == x0_hook::dynamic;
+  static constexpr bool copies_input = Prediction::scales_input || !std::is_same_v<V, P>;
   static constexpr bool rescales = Guidance::reduction == guidance_reduction::rescale;
 
   static_assert(history_size <= stage::max_history && state_slots <= stage::max_states &&
-                    Solver::noises <= stage::max_noise && branches <= pass_data<T>::max_sources &&
-                    Cache::depth <= pass_data<T>::max_sources,
+                    Solver::noises <= stage::max_noise &&
+                    branches <= pass_data<V, P>::max_sources &&
+                    Cache::depth <= pass_data<V, P>::max_sources,
                 "diffx: this policy asks for more buffers than a stage can name.");
 
   /// Bytes of workspace for [batch, features].
   template <class Process>
   static std::int64_t workspace_bytes(Process const&, std::int64_t batch,
                                       std::int64_t features) noexcept {
-    std::int64_t const tensors = prediction_buffers * (Variance ? 2 : 1) + history_size +
-                                 (state_slots - 1) + Cache::depth +
-                                 (Prediction::scales_input ? 1 : 0) + (hooks_per_sample ? 1 : 0);
-    return static_cast<std::int64_t>(sizeof(T)) *
-           (tensors * batch * features + (rescales ? batch : 0) + (hooks_per_sample ? batch : 0) +
-            measured_elements(batch));
+    std::int64_t const n = batch * features;
+    std::int64_t bytes = (history_size + state_slots - 1) * room_for<V>(n) +
+                         prediction_buffers * room_for<P>(n * (Variance ? 2 : 1)) +
+                         (Cache::depth + (copies_input ? 1 : 0)) * room_for<P>(n);
+    if (measures_samples<Solver>) bytes += room_for<double>(batch);
+    if (hooks_per_sample) bytes += room_for<T>(n) + room_for<T>(batch);
+    if (rescales) bytes += room_for<T>(batch);
+    return bytes;
   }
 
   template <class Process>
-  continuous_block(batch_view<T> x, std::byte* memory, Process const&, Prediction const& prediction,
+  continuous_block(batch_view<V> x, std::byte* memory, Process const&, Prediction const& prediction,
                    Guidance const& guidance, Solver const&, Noise const& noise, int block)
       : x_(x), prediction_(prediction), guidance_(guidance), noise_(noise), block_(block) {
-    T* workspace = reinterpret_cast<T*>(memory);
     std::int64_t const n = x.size();
-    auto const take = [&](std::int64_t elements) {
-      T* const p = workspace;
-      workspace += elements;
-      return p;
+    auto const take = [&]<class U>(U*& place, std::int64_t elements) {
+      place = reinterpret_cast<U*>(memory);
+      memory += room_for<U>(elements);
     };
-    if constexpr (measures_samples<Solver>) {  // first, where the workspace is aligned for it
-      measured_ = reinterpret_cast<double*>(take(measured_elements(x.batch)));
-    }
-    state_[0] = x.data;
-    for (int j = 1; j < state_slots; ++j) spare_[static_cast<std::size_t>(j - 1)] = take(n);
-    for (auto& h : history_) h = take(n);
-    for (auto& r : ring_) r = take(n);
-    if constexpr (Prediction::scales_input) input_ = take(n);
+    if constexpr (measures_samples<Solver>) take(measured_, x.batch);
     if constexpr (hooks_per_sample) {
-      scratch_ = take(n);
-      limit_ = take(x.batch);
+      take(scratch_, n);
+      take(limit_, x.batch);
     }
-    if constexpr (rescales) factor_ = take(x.batch);
-    for (auto& p : predictions_) p = take(n * (Variance ? 2 : 1));
+    if constexpr (rescales) take(factor_, x.batch);
+    state_[0] = x.data;
+    for (int j = 1; j < state_slots; ++j) take(spare_[static_cast<std::size_t>(j - 1)], n);
+    for (auto& h : history_) take(h, n);
+    for (auto& r : ring_) take(r, n);
+    if constexpr (copies_input) take(input_, n);
+    for (auto& p : predictions_) take(p, n * (Variance ? 2 : 1));
   }
 
-  batch_view<T> x() const noexcept { return x_; }
-  T const* current() const noexcept { return state_[0]; }
+  batch_view<V> x() const noexcept { return x_; }
+  V const* current() const noexcept { return state_[0]; }
   Noise const& noise() const noexcept { return noise_; }
   void use_noise(Noise const& noise) { noise_ = noise; }
   int block() const noexcept { return block_; }
@@ -187,8 +238,8 @@ class continuous_block {
 
   // What a solver that looks at its own state may read: states and outputs as a stage names them,
   // and room for one number per sample.
-  T const* state(int j) const noexcept { return state_[static_cast<std::size_t>(j)]; }
-  T const* history(int j) const noexcept { return history_[static_cast<std::size_t>(j)]; }
+  V const* state(int j) const noexcept { return state_[static_cast<std::size_t>(j)]; }
+  V const* history(int j) const noexcept { return history_[static_cast<std::size_t>(j)]; }
   double* measured() const noexcept { return measured_; }
   /// Takes back the `n` outputs kept last: history[n] is history[0] again.
   void forget_outputs(int n) noexcept {
@@ -201,24 +252,20 @@ class continuous_block {
 
   /// What the network reads at this stage.
   template <class Exec>
-  batch_view<T const> input(Exec const& exec, level const& at) {
-    T const* data = state_[0];
-    if constexpr (Prediction::scales_input) {
-      if (!input_ready_) {
-        pass_data<T> d = base_data();
-        d.state_weight[0] = static_cast<T>(prediction_.input_scale(at));
-        d.target = input_;
-        d.fixed = nullptr;
-        launch(exec, fused_pass<T, 0, 1, 0, 0, x0_hook::none, false, Noise>{d, noise_}, true);
+  batch_view<P const> input(Exec const& exec, level const& at) {
+    if constexpr (copies_input) {
+      if (!input_ready_ && x_.size() > 0) {
+        exec.for_each_tile(1, x_.size(), input_op<V, P>{state_[0], input_, input_scale(at)});
       }
-      data = input_;
+      return {input_, x_.batch, x_.features, x_.first_sample};
+    } else {
+      return {state_[0], x_.batch, x_.features, x_.first_sample};
     }
-    return {data, x_.batch, x_.features, x_.first_sample};
   }
 
   /// Where the network writes the prediction of a branch.
-  batch_view<T> prediction(int branch) noexcept {
-    T* data;
+  batch_view<P> prediction(int branch) noexcept {
+    P* data;
     if constexpr (writes_into_ring) {
       data = ring_[Cache::depth - 1];
       static_cast<void>(branch);
@@ -232,27 +279,28 @@ class continuous_block {
   /// `next_at` is what the network is told next, for a network with a scaled input.
   template <class Exec>
   void apply(Exec const& exec, stage const& s, prediction_mix const& m, bool ends_step,
-             level const* next_at, T* preview) {
-    pass_data<T> d = base_data();
+             level const* next_at, V* preview) {
+    pass_data<V, P> d = base_data();
     int sources = 0;
     if (s.evaluates) {
       sources = gather(exec, m, d);
       convert(s, d);
       if constexpr (hooks_per_sample) {
-        exec.for_each_sample(
-            x_.batch, typename Guidance::template limit_op<T>{
-                          d, sources, scratch_, guidance_.quantile(), guidance_.largest(), limit_});
+        for_each_by_team(
+            exec, x_.batch,
+            typename Guidance::template limit_op<V, P>{d, sources, scratch_, guidance_.quantile(),
+                                                       guidance_.largest(), limit_});
         d.sample_limit = limit_;
       }
       d.preview = preview;
     }
     bool const noisy = weigh(s, d);
-    T* const target = place(s.keeps, s.retains, ends_step, d);
-    if constexpr (Prediction::scales_input) {
+    V* const target = place(s.keeps, s.retains, ends_step, d);
+    if constexpr (copies_input) {
       input_ready_ = next_at != nullptr;
       if (next_at != nullptr) {
         d.next_input = input_;
-        d.input_scale = static_cast<T>(prediction_.input_scale(*next_at));
+        d.input_scale = input_scale(*next_at);
       }
     }
     if (s.evaluates) {
@@ -267,7 +315,7 @@ class continuous_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const& at, noise::key key) {
     // A state that may hold anything, NaN included, is not multiplied by zero.
-    exec.for_each_tile(x_.batch, x_.features, zero_op<T>{x_.data, fixed_, x_.features});
+    exec.for_each_tile(x_.batch, x_.features, zero_op<V>{x_.data, fixed_, x_.features});
     renoise(exec, 0.0, prior_std(at), key);
   }
 
@@ -299,9 +347,9 @@ class continuous_block {
   void for_each_buffer(F const& f) const {
     f(x_.data, x_.size());
     for (int j = 0; j < state_slots - 1; ++j) f(spare_[static_cast<std::size_t>(j)], x_.size());
-    for (T* h : history_) f(h, x_.size());
-    for (T* r : ring_) f(r, x_.size());
-    if constexpr (Prediction::scales_input) f(input_, x_.size());
+    for (V* h : history_) f(h, x_.size());
+    for (P* r : ring_) f(r, x_.size());
+    if constexpr (copies_input) f(input_, x_.size());
   }
   int retained() const noexcept { return retained_; }
   bool input_ready() const noexcept { return input_ready_; }
@@ -322,7 +370,7 @@ class continuous_block {
 
   /// The predictions that this stage combines, and their number.
   template <class Exec>
-  int gather(Exec const& exec, prediction_mix const& m, pass_data<T>& d) {
+  int gather(Exec const& exec, prediction_mix const& m, pass_data<V, P>& d) {
     int sources = 0;
     if (m.fresh) {
       if constexpr (writes_into_ring) rotate(ring_);
@@ -335,10 +383,10 @@ class continuous_block {
       if constexpr (rescales) {
         if (sources == 2) {
           double const phi = guidance_.rescale_mix();
-          exec.for_each_sample(
-              x_.batch, rescale_op<T>{d.source[0], d.source[1], x_.features, d.prediction_features,
-                                      d.source_weight[0], d.source_weight[1], static_cast<T>(phi),
-                                      factor_, fixed_});
+          for_each_sum(exec, x_.batch,
+                       rescale_op<V, P>{d.source[0], d.source[1], x_.features,
+                                        d.prediction_features, d.source_weight[0],
+                                        d.source_weight[1], static_cast<T>(phi), factor_, fixed_});
           d.sample_factor = factor_;
         }
       }
@@ -359,7 +407,7 @@ class continuous_block {
   }
 
   /// The states, outputs and noise of a stage, and whether it has noise.
-  bool weigh(stage const& s, pass_data<T>& d) const {
+  bool weigh(stage const& s, pass_data<V, P>& d) const {
     // A tensor that this stage does not use stands for one that it reads in any case, with weight
     // 0: that costs no memory traffic, and a composition compiles one pass for all its stages.
     for (int j = 0; j < state_slots; ++j) {
@@ -384,14 +432,14 @@ class continuous_block {
   }
 
   /// Where a stage writes its state, which is returned, and its output.
-  T* place(bool keeps, bool retains, bool ends_step, pass_data<T>& d) {
+  V* place(bool keeps, bool retains, bool ends_step, pass_data<V, P>& d) {
     if constexpr (history_size > 0) {
       if (keeps) {
         rotate(history_);
         d.kept_output = history_[0];
       }
     }
-    T* target = state_[0];
+    V* target = state_[0];
     if (ends_step) {
       target = x_.data;
     } else if (retains) {
@@ -402,7 +450,7 @@ class continuous_block {
   }
 
   /// The state after a stage.
-  void settle(bool retains, bool ends_step, T* target) noexcept {
+  void settle(bool retains, bool ends_step, V* target) noexcept {
     if (ends_step) {
       state_[0] = x_.data;
       retained_ = 0;
@@ -417,19 +465,30 @@ class continuous_block {
   /// keep x + spread xi.
   template <class Exec>
   void renoise(Exec const& exec, double keep, double spread, noise::key key) {
-    pass_data<T> d = base_data();
+    pass_data<V, P> d = base_data();
     d.state_weight[0] = static_cast<T>(keep);
     d.noise_key[0] = key;
     d.noise_key[0].block = block_;
     d.noise_weight[0] = static_cast<T>(spread);
     d.target = x_.data;
-    launch(exec, fused_pass<T, 0, 1, 0, 1, x0_hook::none, false, Noise>{d, noise_}, spread == 0.0);
+    launch(exec, fused_pass<V, 0, 1, 0, 1, x0_hook::none, false, Noise, P>{d, noise_},
+           spread == 0.0);
     reset();
   }
 
-  static constexpr std::int64_t measured_elements(std::int64_t batch) noexcept {
-    constexpr std::int64_t per_double = (sizeof(double) + sizeof(T) - 1) / sizeof(T);
-    return measures_samples<Solver> ? batch * per_double : 0;
+  // Every tensor begins where four elements are read at once.
+  template <class U>
+  static constexpr std::int64_t room_for(std::int64_t elements) noexcept {
+    return (elements * static_cast<std::int64_t>(sizeof(U)) + 15) / 16 * 16;
+  }
+
+  T input_scale(level const& at) const {
+    if constexpr (Prediction::scales_input) {
+      return static_cast<T>(prediction_.input_scale(at));
+    } else {
+      static_cast<void>(at);
+      return T(1);
+    }
   }
 
   template <class A>
@@ -439,7 +498,7 @@ class continuous_block {
     buffers[0] = last;
   }
 
-  T const* fresh_prediction(int b) const noexcept {
+  P const* fresh_prediction(int b) const noexcept {
     if constexpr (writes_into_ring) {
       static_cast<void>(b);
       return ring_[0];
@@ -448,8 +507,8 @@ class continuous_block {
     }
   }
 
-  pass_data<T> base_data() const noexcept {
-    pass_data<T> d;
+  pass_data<V, P> base_data() const noexcept {
+    pass_data<V, P> d;
     d.features = x_.features;
     d.prediction_features = x_.features * (Variance ? 2 : 1);
     d.first_sample = x_.first_sample;
@@ -458,7 +517,7 @@ class continuous_block {
     return d;
   }
 
-  void convert(stage const& s, pass_data<T>& d) const {
+  void convert(stage const& s, pass_data<V, P>& d) const {
     linear_form const output = prediction_.to(Solver::frame, s.convert);
     d.to_output_state = static_cast<T>(output.state);
     d.to_output = static_cast<T>(output.output);
@@ -480,13 +539,13 @@ class continuous_block {
   }
 
   template <int G, class Exec>
-  void run_pass(Exec const& exec, pass_data<T> const& d, bool noisy) const {
+  void run_pass(Exec const& exec, pass_data<V, P> const& d, bool noisy) const {
     constexpr x0_hook hook = G > 0 ? Guidance::hook : x0_hook::none;
     constexpr bool variance = G > 0 && Variance;
     bool const flat =
         !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !variance;
     launch(exec,
-           fused_pass<T, G, state_slots, history_size, Solver::noises, hook, variance, Noise>{
+           fused_pass<V, G, state_slots, history_size, Solver::noises, hook, variance, Noise, P>{
                d, noise_},
            flat);
   }
@@ -502,20 +561,20 @@ class continuous_block {
     }
   }
 
-  batch_view<T> x_;
+  batch_view<V> x_;
   Prediction prediction_;
   Guidance guidance_;
   Noise noise_;
   int block_;
   int retained_ = 0;
   bool input_ready_ = false;
-  std::array<T*, static_cast<std::size_t>(state_slots)> state_{};
-  std::array<T*, static_cast<std::size_t>(state_slots)> spare_{};
-  std::array<T*, static_cast<std::size_t>(history_size)> history_{};
-  std::array<T*, static_cast<std::size_t>(Cache::depth)> ring_{};
-  std::array<T*, static_cast<std::size_t>(prediction_buffers)> predictions_{};
+  std::array<V*, static_cast<std::size_t>(state_slots)> state_{};
+  std::array<V*, static_cast<std::size_t>(state_slots)> spare_{};
+  std::array<V*, static_cast<std::size_t>(history_size)> history_{};
+  std::array<P*, static_cast<std::size_t>(Cache::depth)> ring_{};
+  std::array<P*, static_cast<std::size_t>(prediction_buffers)> predictions_{};
   std::uint8_t const* fixed_ = nullptr;
-  T* input_ = nullptr;
+  P* input_ = nullptr;
   T* scratch_ = nullptr;
   T* limit_ = nullptr;
   T* factor_ = nullptr;

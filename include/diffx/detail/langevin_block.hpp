@@ -16,28 +16,42 @@ namespace diffx::detail {
 /// The length of a sample's Langevin step: scale (number of free elements) / |S|^2, 0 where S is 0.
 template <class T>
 struct langevin_length_op {
+  static constexpr int sums = 2;  // |S|^2 and what is fixed
+
   squares_op<T> score;
   double scale;
+  std::int64_t features = score.features;
 
-  DIFFX_HD void operator()(std::int64_t sample) const {
-    score(sample);
-    double const square = score.out[sample];
-    std::int64_t free = score.features;
-    if (score.fixed != nullptr) {
-      for (std::int64_t i = sample * score.features; i < (sample + 1) * score.features; ++i) {
-        free -= score.fixed[i] != 0 ? 1 : 0;
-      }
+  struct row_type {
+    langevin_length_op const& op;
+    std::int64_t sample;
+
+    template <int W>
+    DIFFX_HD void add(std::int64_t first, int n, double (&sum)[2][W]) const noexcept {
+      std::int64_t const at = sample * op.features + first;
+      double v[W];
+      op.score.value.at(at, n, v);
+      std::uint8_t const* const fixed = op.score.fixed != nullptr ? op.score.fixed + at : nullptr;
+      add_squares(v, fixed, n, sum[0]);
+      if (fixed == nullptr) return;
+      for (int i = 0; i < end_of<W>(n); ++i) sum[1][i] += i < n && fixed[i] != 0 ? 1.0 : 0.0;
     }
-    score.out[sample] = square > 0.0 ? scale * static_cast<double>(free) / square : 0.0;
-  }
+    DIFFX_HD void finish(double const (&sum)[2]) const noexcept {
+      double const free = static_cast<double>(op.features) - sum[1];
+      op.score.out[sample] = sum[0] > 0.0 ? op.scale * free / sum[0] : 0.0;
+    }
+  };
+  DIFFX_HD row_type row(std::int64_t sample) const noexcept { return {*this, sample}; }
 };
 
 /// x += c S + sqrt(2 c) xi, each sample with a c of its own.
-template <class T, class Noise>
+template <class V, class Noise>
 struct langevin_pass {
-  T* x;
+  using T = arithmetic_t<V>;
+
+  V* x;
   std::int64_t features, first_sample;
-  combination<T> score;
+  combination<V> score;
   double const* length;  // [batch]
   std::uint8_t const* fixed;
   noise::key key;
@@ -46,6 +60,7 @@ struct langevin_pass {
   DIFFX_HD void operator()(std::int64_t sample, std::int64_t first, int n) const {
 #if defined(__CUDA_ARCH__)
     constexpr int width = 4;
+    n = n < width ? n : width;  // with this bound known, z stays in registers
 #else
     constexpr int width = 512;
 #endif
@@ -56,7 +71,8 @@ struct langevin_pass {
     for (int i = 0; i < n; ++i) {
       std::int64_t const at = sample * features + first + i;
       if (fixed != nullptr && fixed[at] != 0) continue;
-      x[at] = fma(spread, z[i], static_cast<T>(static_cast<double>(x[at]) + c * score.at(at)));
+      double const now = widened<double>(x[at]);
+      x[at] = narrowed<V>(fma(spread, z[i], static_cast<T>(now + c * score.at(at))));
     }
   }
 };
@@ -65,10 +81,10 @@ struct langevin_pass {
 /// score and noise. Of the batch they are means, for which the host waits; of a sample they stay
 /// where the state is.
 template <class T, class Prediction, class Solver, class Guidance, class Cache, bool Variance,
-          class Noise>
+          class Noise, class Answer = T>
 class langevin_block
-    : public continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise> {
-  using base = continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise>;
+    : public continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise, Answer> {
+  using base = continuous_block<T, Prediction, Solver, Guidance, Cache, Variance, Noise, Answer>;
 
  public:
   using base::base;
@@ -96,7 +112,7 @@ class langevin_block
             "execution object does not read back; use langevin_norms::sample or level");
       }
     }
-    exec.for_each_sample(x.batch, langevin_length_op<T>{squares, s.langevin});
+    for_each_sum(exec, x.batch, langevin_length_op<T>{squares, s.langevin});
     exec.for_each_tile(x.batch, x.features,
                        langevin_pass<T, Noise>{this->state_[0], x.features, x.first_sample, score,
                                                this->measured_, this->fixed_, key, this->noise_});

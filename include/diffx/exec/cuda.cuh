@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(cuda_block, 1) sample_kernel(std::int64_t batc
   if (i < batch) op(i);
 }
 
-/// The threads of a block, for detail::team_row.
+/// The threads of a block, for detail::team_row and detail::sample_sums.
 struct block_team {
   static constexpr int lanes = 16;
 
@@ -48,9 +48,14 @@ struct block_team {
   __device__ int size() const noexcept { return cuda_block; }
   __device__ bool leads() const noexcept { return threadIdx.x == 0; }
   __device__ void wait() const noexcept { __syncthreads(); }
+  __device__ void count(std::uint32_t& bin) const noexcept { atomicAdd(&bin, 1u); }
   template <class T>
   __device__ void gather(T mine, T (&all)[lanes]) const noexcept {
     for (int j = 0; j < lanes; ++j) all[j] = __shfl_sync(0xFFFFFFFFu, mine, j, lanes);
+  }
+  __device__ double halved(double v) const noexcept {
+    for (int half = lanes / 2; half > 0; half /= 2) v += __shfl_xor_sync(0xFFFFFFFFu, v, half);
+    return v;
   }
 };
 

@@ -22,8 +22,8 @@ struct dynamic_threshold : Inner {
   static constexpr std::string_view source = "arXiv:2205.11487";
   static constexpr x0_hook hook = x0_hook::dynamic;
 
-  template <class T>
-  using limit_op = detail::quantile_op<T>;
+  template <class V, class P>
+  using limit_op = detail::quantile_op<V, P>;
 
   double ratio = 0.995;
   double max_value = 1.0;

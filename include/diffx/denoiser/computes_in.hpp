@@ -1,0 +1,34 @@
+#pragma once
+
+#include <diffx/concepts/denoiser.hpp>
+
+#include <cstdint>
+#include <utility>
+
+namespace diffx::denoiser {
+
+/// A network that reads and writes numbers of another type than the state's: half precision beside
+/// a state in float.
+///
+///     denoiser::computes_in<__half>(network)
+///
+/// The pass that follows a call reads the predictions as they are and writes the state a second
+/// time in the network's type, so a network in half precision costs 2 bytes an element for its
+/// input and saves 2 for every branch. Predictions in a cache stay in that type too. All sums are
+/// in the arithmetic of the state: that of its type, and float for types of 16 bits.
+///
+/// Value     any type that converts to and from float with static_cast: __half, __nv_bfloat16,
+///           _Float16.
+/// Shapes    those of the network.
+/// Requires  a block of numbers with one schedule (process::columns has none in other types).
+template <class Value, declared_denoiser D>
+struct computing_in : D {
+  using network_value = Value;
+};
+
+template <class Value, declared_denoiser D>
+computing_in<Value, D> computes_in(D network) {
+  return {std::move(network)};
+}
+
+}  // namespace diffx::denoiser
