@@ -24,6 +24,14 @@
 #define DIFFX_INDEPENDENT
 #endif
 
+/// Before a loop of few turns over arrays that a kernel keeps in registers: all turns are written
+/// out.
+#if defined(__CUDA_ARCH__)
+#define DIFFX_UNROLLED _Pragma("unroll")
+#else
+#define DIFFX_UNROLLED
+#endif
+
 #if defined(__cpp_exceptions) || defined(__CUDACC__) || defined(_CPPUNWIND)
 #define DIFFX_HAS_EXCEPTIONS 1
 #else

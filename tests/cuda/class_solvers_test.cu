@@ -59,6 +59,11 @@ TEST_CASE("host and device take the same jumps") {
   compare<concrete_score<>>(diffx::sampler{masks, solver::tweedie{}}, 9);
   compare<x0_posterior<>>(diffx::sampler{flat, solver::euler_ctmc{}}, 5);
   compare<concrete_score<>>(diffx::sampler{flat, solver::tau_leaping{}}, 5);
+  // Long rows, by teams.
+  diffx::process::uniform<> const words(300, floor_eps);
+  compare<concrete_score<>>(diffx::sampler{words, solver::tweedie{}}, 300);
+  compare<concrete_score<>>(diffx::sampler{words, solver::tau_leaping{}}, 300);
+  compare<x0_posterior<>>(diffx::sampler{words, solver::euler_ctmc{}}, 300);
   compare<x0_posterior<>>(diffx::sampler{flat, solver::discrete_flow_matching{0.5}}, 5);
   compare<x0_posterior<>>(diffx::sampler{flat, solver::defog{.eta = 1.0, .omega = 0.1}}, 5);
   compare<x0_posterior<>>(
@@ -78,11 +83,17 @@ TEST_CASE("host and device mask, pick and draw the same again") {
   compare<x0_posterior<>>(diffx::sampler{masks, solver::remdm{solver::remask::cap{0.1}}}, 9);
   compare<x0_posterior<>>(diffx::sampler{masks, solver::remdm{solver::remask::confidence{}}}, 9);
   // Rows of a team, some of whose positions leave without a look at theirs.
-  compare<x0_posterior<>>(
-      diffx::sampler{diffx::process::absorbing<>(300), solver::remdm{solver::remask::cap{0.1}}},
-      300);
-  compare<x0_posterior<>>(
-      diffx::sampler{diffx::process::uniform<>(5),
-                     solver::predictor_corrector{solver::ancestral{}, solver::gibbs<>{2}}},
-      5);
+  diffx::process::absorbing<> const words(300);
+  compare<x0_posterior<>>(diffx::sampler{words, solver::remdm{solver::remask::cap{0.1}}}, 300);
+  compare<x0_posterior<>>(diffx::sampler{words, solver::remdm{solver::remask::confidence{}}}, 300);
+  for (int const classes : {5, 300}) {
+    diffx::process::uniform<> const flat(classes);
+    solver::ancestral const step;
+    compare<x0_posterior<>>(
+        diffx::sampler{flat, solver::predictor_corrector{step, solver::gibbs<>{2}}}, classes);
+    compare<x0_posterior<>>(
+        diffx::sampler{
+            flat, solver::predictor_corrector{step, solver::gibbs<solver::pick::lowest_margin>{2}}},
+        classes);
+  }
 }

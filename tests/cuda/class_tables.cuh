@@ -18,26 +18,27 @@ namespace test {
 template <class Prediction>
 struct table {
   static constexpr int branches = 2;
+  using logit = typename Prediction::value_type;
   Prediction prediction{};
   int width;
 
   struct op {
     std::int32_t const* x;
-    float* out;
+    logit* out;
     int width;
-    float shift;
+    logit shift;
     DIFFX_HD void operator()(std::int64_t i) const {
       std::int64_t const position = i / width, v = i - position * width;
       std::int64_t const mixed = (x[position] * 7 + v * 5 + position * 3) % 13;
-      out[i] = 0.3f * static_cast<float>(mixed) + shift * static_cast<float>(v);
+      out[i] = logit(0.3) * static_cast<logit>(mixed) + shift * static_cast<logit>(v);
     }
   };
 
   template <class Exec>
   void operator()(Exec const& exec, diffx::batch_view<std::int32_t const> x, diffx::query const& q,
-                  diffx::batch_view<float> out) const {
+                  diffx::batch_view<logit> out) const {
     exec.for_each_sample(out.size(),
-                         op{x.data, out.data, width, 0.01f * static_cast<float>(q.branch)});
+                         op{x.data, out.data, width, logit(0.01) * static_cast<logit>(q.branch)});
   }
 };
 

@@ -9,7 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -21,7 +23,7 @@ struct meeting {
       : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
   int size;
   std::barrier<> all;
-  std::vector<double> value;
+  std::vector<std::uint64_t> value;  // the bytes of a number
 };
 
 struct thread_team {
@@ -39,10 +41,11 @@ struct thread_team {
   void count(std::uint32_t& bin) const noexcept { std::atomic_ref(bin).fetch_add(1); }
   template <class T>
   void gather(T mine, T (&all)[lanes]) const {
-    of->value[static_cast<std::size_t>(place)] = static_cast<double>(mine);
+    static_assert(sizeof(T) <= sizeof(std::uint64_t));
+    std::memcpy(&of->value[static_cast<std::size_t>(place)], &mine, sizeof mine);
     wait();
     for (int j = 0; j < lanes; ++j) {
-      all[j] = static_cast<T>(of->value[static_cast<std::size_t>(group() * lanes + j)]);
+      std::memcpy(&all[j], &of->value[static_cast<std::size_t>(group() * lanes + j)], sizeof mine);
     }
     wait();
   }
@@ -56,13 +59,27 @@ struct thread_team {
   }
 };
 
-/// Calls f(team) on all threads of a team.
+/// Calls f(team) on all threads of a team. One that throws leaves the team; its exception arrives
+/// here when all have ended.
 template <class F>
 void by_team(int threads, F const& f) {
   meeting m(threads);
+  std::mutex mutex;
+  std::exception_ptr first;
   std::vector<std::thread> pool;
-  for (int i = 0; i < threads; ++i) pool.emplace_back([&m, &f, i] { f(thread_team{&m, i}); });
+  for (int i = 0; i < threads; ++i) {
+    pool.emplace_back([&, i] {
+      try {
+        f(thread_team{&m, i});
+      } catch (...) {
+        std::lock_guard const lock(mutex);
+        if (!first) first = std::current_exception();
+        m.all.arrive_and_drop();
+      }
+    });
+  }
   for (auto& t : pool) t.join();
+  if (first) std::rethrow_exception(first);
 }
 
 /// An execution object as a device's: rows go to teams, and what is measured must be read back.

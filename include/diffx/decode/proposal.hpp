@@ -34,9 +34,13 @@ struct proposal {
   /// Sets the filters of a row whose weights hold scale() already.
   template <class Row>
   DIFFX_HD void filter(Row& row) const noexcept {
-    if (top_p_first) row.keep_top_p(top_p, keeps_crossing);
-    if (top_k > 0) row.keep_top_k(top_k);
-    if (!top_p_first) row.keep_top_p(top_p, keeps_crossing);
+    for (int i = 0; i < 2; ++i) {
+      if (top_p_first == (i == 0)) {
+        row.keep_top_p(top_p, keeps_crossing);
+      } else if (top_k > 0) {
+        row.keep_top_k(top_k);
+      }
+    }
     row.keep_min_p(min_p);
   }
 

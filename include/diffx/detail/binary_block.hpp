@@ -149,10 +149,19 @@ struct bit_pass {
   }
   /// A value that any branch rules out is ruled out, whatever the sign of its weight.
   [[gnu::always_inline]] DIFFX_HD void mix(std::int64_t at, int n, T* out) const {
-    for (int j = 0; j < n; ++j) out[j] = join(T(0), weight[0], source[0][at + j]);
+#if defined(__CUDA_ARCH__)
+    constexpr int end = word_bits;  // a loop of known length keeps the word in registers
+#else
+    int const end = n;
+#endif
+    for (int j = 0; j < end; ++j) {
+      if (j < n) out[j] = join(T(0), weight[0], source[0][at + j]);
+    }
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
-      for (int j = 0; j < n; ++j) out[j] = join(out[j], weight[g], source[g][at + j]);
+      for (int j = 0; j < end; ++j) {
+        if (j < n) out[j] = join(out[j], weight[g], source[g][at + j]);
+      }
     }
   }
   [[gnu::always_inline]] DIFFX_HD static T join(T sum, T w, T l) noexcept {
@@ -162,12 +171,15 @@ struct bit_pass {
 
   DIFFX_HD void report(std::int64_t const (&sample)[Words], std::int64_t const (&word)[Words],
                        T const (&logit)[count]) const {
-    for (int f = 0; f < count; ++f) {
-      if (logit[f] == logit[f]) continue;
-      fail_at("the logit of a bit is NaN", sample[f / word_bits],
-              word[f / word_bits] * word_bits + f % word_bits, key.step);
-      return;
+    std::int64_t row = 0, bit = 0;  // the first
+    for (int w = Words; w-- > 0;) {
+      for (int j = word_bits; j-- > 0;) {
+        if (logit[w * word_bits + j] == logit[w * word_bits + j]) continue;
+        row = sample[w];
+        bit = word[w] * word_bits + j;
+      }
     }
+    fail_at("the logit of a bit is NaN", row, bit, key.step);
   }
 
   DIFFX_HD void threshold(T const (&logit)[count], std::uint32_t const (&now)[Words],
@@ -210,11 +222,37 @@ struct bit_pass {
       }
       next[w] = now[w] ^ flipped;
     }
-    for (int f = 0; ties != 0 && f < count; ++f) {
-      if (u.first[f] != whole(p[f])) continue;
-      int const w = f / word_bits, j = f % word_bits;
-      T const part = T(65536) * (p[f] - static_cast<T>(whole(p[f])));
-      if (u.last(noise, key, sample[w], word[w], j) < whole(part)) next[w] ^= std::uint32_t{1} << j;
+    if (ties != 0) settle(u, p, sample, word, next);
+  }
+
+  /// Bits whose first digits are those of p: the others decide.
+  DIFFX_HD void settle(bit_draws<Words> const& u, T const (&p)[count],
+                       std::int64_t const (&sample)[Words], std::int64_t const (&word)[Words],
+                       std::uint32_t (&next)[Words]) const {
+    for (int w = 0; w < Words; ++w) {
+      int any = 0;
+      for (int j = 0; j < word_bits; ++j) {
+        any |= u.first[w * word_bits + j] == whole(p[w * word_bits + j]) ? 1 : 0;
+      }
+      if (any == 0) continue;
+      std::uint32_t open = 0;
+      for (int j = 0; j < word_bits; ++j) {
+        std::uint32_t const ties =
+            u.first[w * word_bits + j] == whole(p[w * word_bits + j]) ? 1 : 0;
+        open |= ties << j;
+      }
+      for (; open != 0; open &= open - 1) {
+        std::uint32_t const lowest = open & (~open + 1);
+        T of_it = 0;  // by selection: registers have no index
+        int place = 0;
+        for (int j = 0; j < word_bits; ++j) {
+          bool const is_it = (lowest >> j & 1u) != 0;
+          of_it = is_it ? p[w * word_bits + j] : of_it;
+          place = is_it ? j : place;
+        }
+        T const part = T(65536) * (of_it - static_cast<T>(whole(of_it)));
+        if (u.last(noise, key, sample[w], word[w], place) < whole(part)) next[w] ^= lowest;
+      }
     }
   }
 

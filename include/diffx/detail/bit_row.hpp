@@ -144,7 +144,9 @@ struct bit_draws {
   DIFFX_HD static std::int32_t last(Noise const& noise, noise::key key, std::int64_t sample,
                                     std::int64_t word, int j) {
     random::words4 const r = noise.words(key, sample, (std::int64_t{1} << 31) + 4 * word + j % 4);
-    return static_cast<std::int32_t>(r.word[j / 8] >> (j / 4 % 2 * 16) & 0xFFFFu);
+    std::uint32_t chosen = r.word[0];  // by selection: registers have no index
+    for (int k = 1; k < 4; ++k) chosen = j / 8 == k ? r.word[k] : chosen;
+    return static_cast<std::int32_t>(chosen >> (j / 4 % 2 * 16) & 0xFFFFu);
   }
 };
 

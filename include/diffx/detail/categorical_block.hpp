@@ -11,7 +11,9 @@
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/matrix_law.hpp>
 #include <diffx/detail/position_words.hpp>
+#include <diffx/detail/row_pass.hpp>
 #include <diffx/detail/short_rows.hpp>
+#include <diffx/detail/team_kernel_row.hpp>
 #include <diffx/detail/team_row.hpp>
 #include <diffx/error.hpp>
 
@@ -66,10 +68,8 @@ template <class S>
 requires requires { S::counts_capped; }
 inline constexpr bool counts_capped<S> = S::counts_capped;
 
-/// The one pass that follows an evaluation of a block of classes: every position by itself. Tiles
-/// as in class_row: 1 where no row is longer than a tile.
-template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise,
-          int Tiles = 1024>
+/// The one pass that follows an evaluation of a block of classes: every position by itself.
+template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise>
 struct class_pass {
   using tables_type = team_tables<T>;
 
@@ -83,26 +83,34 @@ struct class_pass {
   std::uint8_t const* fixed;  // null, or 1 where the class stays
   std::int32_t* capped;       // of every position, where the solver counts
 
-  DIFFX_HD void operator()(std::int64_t index) const {
+  DIFFX_HD void operator()(std::int64_t index) const { alone<1024>(index); }
+
+  /// By one thread; Tiles as in class_row.
+  template <int Tiles>
+  DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     class_row<T, G, Tiles> row;
     open(sample, position, row);
-    int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
+    std::int32_t count = counted(index);
+    int const next = drawn(index, row, {&noise, key, first_sample + sample, position}, count);
     put(index, sample, position, next);
+    note(index, count);
   }
 
-  /// One position by all threads of a team, which calls this with equal arguments: for solvers that
-  /// ask no more of a row than takes_short_rows says.
+  /// One position by all threads of a team, which calls this with equal arguments.
   template <class Team>
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
     team_row<T, G, Team> row(team, tables);
     open(sample, position, row);
-    int const next = drawn(index, row, {&noise, key, first_sample + sample, position});
+    std::int32_t count = counted(index);
+    int const next = drawn(index, row, {&noise, key, first_sample + sample, position}, count);
     team.wait();  // all have read the class before one writes another
-    if (team.leads() && next != static_cast<int>(state[index])) put(index, sample, position, next);
+    if (!team.leads()) return;
+    if (next != static_cast<int>(state[index])) put(index, sample, position, next);
+    note(index, count);
   }
 
   /// The positions of a group at once; the same draws.
@@ -167,10 +175,19 @@ struct class_pass {
     row.excluded = layout.law(position).mask;
   }
 
+  DIFFX_HD std::int32_t counted(std::int64_t index) const {
+    if constexpr (counts_capped<Solver>) return capped[index];
+    return 0;
+  }
+  DIFFX_HD void note(std::int64_t index, std::int32_t count) const {
+    if constexpr (counts_capped<Solver>) capped[index] = count;
+  }
+
   template <class Row>
-  DIFFX_HD int drawn(std::int64_t index, Row& row, position_words<Noise> const& words) const {
+  DIFFX_HD int drawn(std::int64_t index, Row& row, position_words<Noise> const& words,
+                     std::int32_t& count) const {
     if constexpr (counts_capped<Solver>) {
-      return drawn_by(index, row, words, capped[index]);
+      return drawn_by(index, row, words, count);
     } else {
       return drawn_by(index, row, words);
     }
@@ -194,6 +211,8 @@ struct class_pass {
 /// The same where a guidance acts on the reverse kernels of its branches.
 template <class Code, class T, int G, bool Cavity, class Solver, class Noise>
 struct kernel_pass {
+  using tables_type = team_kernel_tables;
+
   Code* state;
   std::int64_t positions, first_sample;
   T const* source[G];  // those asked this time; logits first, then tables
@@ -205,11 +224,33 @@ struct kernel_pass {
   Noise noise;
   std::uint8_t const* fixed;
 
-  DIFFX_HD void operator()(std::int64_t index) const {
+  DIFFX_HD void operator()(std::int64_t index) const { alone<256>(index); }
+
+  /// By one thread; Tiles as in kernel_row.
+  template <int Tiles>
+  DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
+    kernel_row<T, G, Tiles> row;
+    put(index, drawn(index, row));
+  }
+
+  /// One position by all threads of a team, which calls this with equal arguments.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_kernel_tables& tables) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    team_kernel_row<T, G, Team> row(team, tables);
+    int const next = drawn(index, row);
+    team.wait();  // all have read the class before one writes another
+    if (team.leads()) put(index, next);
+  }
+
+ private:
+  template <class Row>
+  DIFFX_HD int drawn(std::int64_t index, Row& row) const {
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    kernel_row<T, G> row;
-    for (int g = 0; g < sources; ++g) {
+    DIFFX_UNROLLED
+    for (int g = 0; g < G; ++g) {
+      if (g >= sources) continue;
       row.source[g] = source[g] + index * law.classes;
       row.weight[g] = weight[g];
     }
@@ -217,14 +258,18 @@ struct kernel_pass {
     row.kernels = kernels;
     row.law = law;
     row.now = static_cast<int>(state[index]);
-    int const next = Solver::template advance_kernels<Cavity>(
+    return Solver::template advance_kernels<Cavity>(
         coefficients, law, row.now, row,
         position_words<Noise>{&noise, key, first_sample + sample, position});
+  }
+
+  DIFFX_HD void put(std::int64_t index, int next) const {
     if (next < 0) {
+      std::int64_t const sample = index / positions;
       fail_at(
           "no state is left: the logits are no distribution, a table of log-ratios holds NaN or "
           "+inf, or each class is ruled out by one of them",
-          first_sample + sample, position, key.step);
+          first_sample + sample, index - sample * positions, key.step);
       return;
     }
     state[index] = static_cast<Code>(next);
@@ -491,27 +536,12 @@ class categorical_block {
     }
     constexpr bool asks_little =
         takes_short_rows<Solver> && !matrix_process<Process> && !scores_classes<Prediction>;
-    if constexpr (Exec::on_host) {
-      auto const pass = pass_of<>(exec, s, m);
-      if constexpr (asks_little) {
-        // Long rows one by one: a few of them are work for several threads.
-        if (laws_.has_short_rows()) {
-          return for_each_position(exec, x_.batch, x_.features, pass);
-        }
-      }
-      exec.for_each_sample(x_.size(), pass);
-    } else {
-      // A thread has room for a short row and not for the sums of a long one, which a team shares.
-      if (laws_.widest() <= class_row<logit_type, branches>::tile) {
-        return exec.for_each_sample(x_.size(), pass_of<1>(exec, s, m));
-      }
-      auto const pass = pass_of<>(exec, s, m);
-      if constexpr (asks_little && requires { exec.for_each_row(x_.size(), pass); }) {
-        exec.for_each_row(x_.size(), pass);
-      } else {
-        exec.for_each_sample(x_.size(), pass);
-      }
+    auto const pass = pass_of(exec, s, m);
+    if constexpr (Exec::on_host && asks_little) {
+      // Long rows one by one: a few of them are work for several threads.
+      if (laws_.has_short_rows()) return for_each_position(exec, x_.batch, x_.features, pass);
     }
+    for_each_row(exec, x_.size(), laws_.longest(), pass);
   }
 
   /// A branch that was not asked this time stands for one that was, with weight 0. The first one
@@ -586,11 +616,11 @@ class categorical_block {
   std::uint8_t const* fixed() const noexcept { return fixed_; }
 
  private:
-  template <int... Tiles, class Exec>
+  template <class Exec>
   auto pass_of(Exec const& exec, categorical_stage const& s, prediction_mix const& m) {
     auto const layout = laws_.layout(exec, *process_, s);
     using layout_type = std::remove_const_t<decltype(layout)>;
-    class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise, Tiles...> pass{
+    class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise> pass{
         x_.data, x_.features, x_.first_sample, {}, {}, layout, s.key, noise_, fixed_, capped_};
     pass.key.block = block_;
     auto const mixed = mix(m);
@@ -628,7 +658,7 @@ class categorical_block {
       pass.weight[pass.sources++] = m.weight[at];
       if (b < kernels_of<Guidance>) ++pass.kernels;
     }
-    exec.for_each_sample(x_.size(), pass);
+    for_each_row(exec, x_.size(), laws_.longest(), pass);
   }
 
   auto checking(Code const* classes, std::uint8_t const* fixed) const {

@@ -130,7 +130,7 @@ class position_laws {
   }
 
   int largest() const noexcept { return law_.mask == law_.classes ? law_.mask : law_.classes - 1; }
-  int widest() const noexcept { return law_.classes; }
+  int longest() const noexcept { return law_.classes; }  // row of logits
   bool has_short_rows() const noexcept { return law_.classes <= row_group::most_classes; }
   limit_law const& law() const noexcept { return law_; }
 
@@ -191,9 +191,9 @@ class position_laws<Process> {
       limit_law const law = process.column(c).limit();
       columns_.push_back({law, first});
       first += law.classes;
+      longest_ = law.classes > longest_ ? law.classes : longest_;
       int const top = law.mask == law.classes ? law.mask : law.classes - 1;
       largest_ = top > largest_ ? top : largest_;
-      widest_ = law.classes > widest_ ? law.classes : widest_;
       has_short_rows_ = has_short_rows_ || law.classes <= row_group::most_classes;
     }
   }
@@ -227,7 +227,7 @@ class position_laws<Process> {
   }
 
   int largest() const noexcept { return largest_; }
-  int widest() const noexcept { return widest_; }
+  int longest() const noexcept { return longest_; }  // row of logits
   bool has_short_rows() const noexcept { return has_short_rows_; }
 
   template <class Hash>
@@ -270,7 +270,7 @@ class position_laws<Process> {
   std::vector<column_law> columns_;
   column_law const* there_ = nullptr;  // off the host
   std::byte* room_ = nullptr;          // of a pass's weights, off the host
-  int largest_ = 0, widest_ = 0;
+  int largest_ = 0, longest_ = 0;
   bool has_short_rows_ = false;
 };
 

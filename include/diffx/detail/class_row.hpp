@@ -2,48 +2,43 @@
 
 #include <diffx/config.hpp>
 #include <diffx/detail/exp.hpp>
-#include <diffx/random.hpp>
+#include <diffx/detail/logit_row.hpp>
 
-#include <cmath>
 #include <cstdint>
-#include <limits>
 
 namespace diffx::detail {
 
-/// What scan() finds besides the normaliser.
-enum class row_measure { none, margin, entropy };
-
-/// The logits of one position, mixed from G branches, read when a rule asks for them.
-///
-///     l_v = sum_g weight_g l_{g,v},    p = softmax(l), without the excluded class
-///
-/// Weights of log-probabilities that sum to 1 are discrete classifier-free guidance in probability
-/// space: the normalisation of each branch is a constant of the row and cancels; weights that sum
-/// to 1 / T are that at temperature T. A class that any branch rules out (-inf) is ruled out,
-/// whatever the sign of its weight.
+/// The logits of one position (logit_row), read when a rule asks for them.
 ///
 /// scan() reads the row once and keeps a maximum and a sum for every tile; draw() reads one tile
 /// again. No probability is written to memory. Sums within a tile are taken in 16 lanes of T, sums
 /// of tiles in double, always in the same order: a draw does not depend on threads or batch.
 ///
-/// A filter is a least logit that a class must have: keep_top_k() and the like find it in two
-/// reads, or four where more classes than a small buffer holds are near it, and need another scan()
-/// then. Classes that tie with the last one kept are kept.
+/// A filter finds its least logit in two reads, or four where more classes than a small buffer
+/// holds are near it.
 ///
 /// With Tiles = 1 it is a row of at most `tile` classes, without filters and measures, that reads
 /// every logit twice and keeps none: on a device nothing but registers.
 template <class T, int G, int Tiles = 1024>
-class class_row {
- public:
-  static constexpr T nothing = -std::numeric_limits<T>::infinity();
-  static constexpr int tile = 256;
-  static constexpr int max_tiles = Tiles;
+class class_row : public logit_row<class_row<T, G, Tiles>, T, G> {
+  using parent = logit_row<class_row, T, G>;
+  friend parent;
+  using parent::is_nothing;
+  using parent::lanes;
+  using parent::largest_;
+  using parent::logit;
+  using parent::lowest;
+  using parent::total_;
 
-  T const* source[G];
-  T weight[G];
-  int classes;        // logits of the row
-  int excluded = -1;  // a class that is no data: the mask
-  T least = nothing;  // logits below it are ruled out
+ public:
+  using parent::classes;
+  using parent::excluded;
+  using parent::least;
+  using parent::nothing;
+  using parent::source;
+  using parent::tile;
+  using parent::weight;
+  static constexpr int max_tiles = Tiles;
 
   /// False if the row holds NaN or +inf, or nothing but -inf: it is no distribution.
   template <row_measure Measure = row_measure::none>
@@ -62,8 +57,7 @@ class class_row {
     while (static_cast<std::int64_t>(width_) * max_tiles < classes) width_ *= 2;
     largest_ = nothing;
     T second = nothing;
-    double entropy_part = 0.0;  // sum of e^(l - largest) (l - largest) over the tiles so far
-    double total = 0.0;         // sum of e^(l - largest), for the entropy alone
+    entropy_sums<T> entropy;
     int const tiles = tile_count();
     for (int i = 0; i < tiles; ++i) {
       chunk_sums sums{nothing, 0, nothing, 0};
@@ -78,7 +72,7 @@ class class_row {
         second = lower > second ? lower : second;
       }
       if constexpr (Measure == row_measure::entropy) {
-        join_entropy(sums, total, entropy_part);
+        entropy.join(sums.top, sums.sum, sums.weighted);
       }
       largest_ = sums.top > largest_ ? sums.top : largest_;
     }
@@ -89,42 +83,9 @@ class class_row {
     total_ = 0.0;
     for (int i = 0; i < tiles; ++i) total_ += static_cast<double>(sum_[i]);
     if (!(total_ > 0.0 && total_ - total_ == 0.0)) return false;  // NaN or infinite
-    if constexpr (Measure == row_measure::margin) {
-      measured_ =
-          (1.0 - (is_nothing(second) ? 0.0 : static_cast<double>(exp(second - largest_)))) / total_;
-    }
-    if constexpr (Measure == row_measure::entropy) {
-      measured_ = std::log(total_) - entropy_part / total_;
-    }
+    if constexpr (Measure == row_measure::margin) parent::measure_margin(second);
+    if constexpr (Measure == row_measure::entropy) parent::measure_entropy(entropy.weighted);
     return true;
-  }
-
-  /// What scan() was told to measure: the two largest probabilities' difference, or the entropy in
-  /// nats.
-  DIFFX_HD double measured() const noexcept { return measured_; }
-
-  /// The probability of one class; after scan().
-  DIFFX_HD double probability(int k) const noexcept {
-    T const l = logit(k);
-    return is_nothing(l) ? 0.0 : static_cast<double>(exp(l - largest_)) / total_;
-  }
-
-  /// The logit of one class, -inf if it is ruled out.
-  DIFFX_HD double log_weight(int k) const noexcept { return static_cast<double>(logit(k)); }
-
-  /// The logarithm of sum_v e^(l_v), -inf if every class is ruled out; after scan().
-  DIFFX_HD double log_sum() const noexcept {
-    return static_cast<double>(largest_) + (total_ > 0.0 ? std::log(total_) : total_);
-  }
-
-  /// The logarithm of a probability; after scan().
-  DIFFX_HD double log_probability(int k) const noexcept {
-    return static_cast<double>(logit(k) - largest_) - std::log(total_);
-  }
-
-  /// log(p_a / p_b), for an a that is not ruled out; no scan() is needed.
-  DIFFX_HD double log_odds(int a, int b) const noexcept {
-    return static_cast<double>(logit(a)) - static_cast<double>(logit(b));
   }
 
   /// The likeliest class, the lowest of equals; after scan().
@@ -167,52 +128,8 @@ class class_row {
     return likeliest;
   }
 
-  /// Keeps the n likeliest classes.
-  [[gnu::noinline]] DIFFX_HD void keep_top_k(int n) noexcept {
-    if (n >= classes || !scan()) return;
-    T low = lowest;
-    int const tiles = tile_count();
-    if (tiles >= n) {  // every tile has its top: the n-th of these has n classes from it on
-      T top[max_tiles];
-      for (int i = 0; i < tiles; ++i) top[i] = top_[i];
-      make_heap(top, tiles);
-      for (int i = 1; i < n; ++i) pop_heap(top, tiles - i + 1);
-      low = top[0] > low ? top[0] : low;
-    }
-    raise(least_with(
-        low, [](T) { return T(1); }, [n](double count) { return count >= n; }));
-  }
-
-  /// Keeps the likeliest classes that together have at least the share p of the probability: the
-  /// class that crosses p is kept, or if `inclusive` is false dropped, but for the likeliest.
-  [[gnu::noinline]] DIFFX_HD void keep_top_p(double p, bool inclusive = true) noexcept {
-    if (!(p < 1.0) || !scan()) return;
-    // What is below has less than 1 - p in all.
-    double const depth = std::log(classes / (1.0 - p)) + 1.0;
-    T const low = static_cast<T>(static_cast<double>(largest_) - depth), top = largest_;
-    double const bound = p * total_;
-    T const crossing = least_with(
-        low > lowest ? low : lowest, [top](T l) { return exp_weight(l - top); },
-        [bound](double sum) { return sum > bound; });
-    T const above_it = from_ordered(to_ordered(crossing) + 1);
-    raise(inclusive ? crossing : above_it < top ? above_it : top);
-  }
-
-  /// Keeps the classes at least `share` times as likely as the likeliest.
-  DIFFX_HD void keep_min_p(double share) noexcept {
-    if (!(share > 0.0) || !scan()) return;
-    raise(static_cast<T>(static_cast<double>(largest_) + std::log(share)));
-  }
-
-  /// A class that the filters let through.
-  DIFFX_HD bool keeps(int k) const noexcept { return !is_nothing(logit(k)); }
-
  private:
-  static constexpr int lanes = 16;
   static constexpr int bins = 1024;
-  static constexpr T lowest = -std::numeric_limits<T>::max();
-  static constexpr int bits = static_cast<int>(sizeof(T)) * 8;
-  using word = typename random::detail::bits<T>::word;
 
   struct chunk_sums {
     T top, sum;  // the largest logit, and sum of exp(l - top)
@@ -223,17 +140,6 @@ class class_row {
   template <row_measure Measure>
   [[gnu::noinline]] DIFFX_HD bool scan_apart() noexcept {
     return scan_here<Measure>();
-  }
-
-  /// Words that are ordered as the numbers are.
-  DIFFX_HD static word to_ordered(T l) noexcept {
-    // + 0: -0 is 0.
-    word const w = random::detail::to_word(l + T(0)), sign = word{1} << (bits - 1);
-    return (w & sign) != 0 ? ~w : w | sign;
-  }
-  DIFFX_HD static T from_ordered(word w) noexcept {
-    word const sign = word{1} << (bits - 1);
-    return random::detail::from_word<T>((w & sign) != 0 ? w ^ sign : ~w);
   }
 
   /// The largest first, as std::make_heap has it.
@@ -286,15 +192,25 @@ class class_row {
     }
   }
 
-  /// The largest logit l such that the weights of the classes from l on, summed from the likeliest
-  /// down, cross; `low` if all do not. After scan(), whose largest logit is the first. Classes are
-  /// sorted into bins, and those of the crossing bin again, until they fit into a small heap.
-  template <class Weigh, class Crosses>
-  [[gnu::noinline]] DIFFX_HD T least_with(T low, Weigh const& weigh,
-                                          Crosses const& crosses) const noexcept {
+  /// Every tile has its top: the n-th of these has n classes from it on.
+  DIFFX_HD T nth_top(int n) const noexcept {
+    int const tiles = tile_count();
+    if (tiles < n) return lowest;
+    T top[max_tiles];
+    for (int i = 0; i < tiles; ++i) top[i] = top_[i];
+    make_heap(top, tiles);
+    for (int i = 1; i < n; ++i) pop_heap(top, tiles - i + 1);
+    return top[0] > lowest ? top[0] : lowest;
+  }
+
+  /// After scan(), whose largest logit is the first. Classes are sorted into bins, and those of the
+  /// crossing bin again, until they fit into a small heap.
+  template <class Weigh>
+  [[gnu::noinline]] DIFFX_HD T least_with(T low, std::int64_t bound,
+                                          Weigh const& weigh) const noexcept {
     binning range{low, largest_, T(0)};  // one bin
     int bin = 0;
-    double above = 0.0;  // the weight of what is surely kept
+    std::int64_t above = 0;  // the weight of what is surely kept
     for (;;) {
       T near[max_tiles];
       int count = 0;
@@ -313,8 +229,8 @@ class class_row {
         make_heap(near, count);
         for (; count > 0; --count) {
           last = near[0];
-          above += static_cast<double>(weigh(last));
-          if (crosses(above)) break;
+          above += weigh(last);
+          if (above > bound) break;
           pop_heap(near, count);
         }
         return last;
@@ -332,16 +248,16 @@ class class_row {
       }
       if (range.low == range.high) return range.low;
       range = binning::of(range.low, range.high);
-      double sum[bins + 1] = {};
+      std::int64_t sum[bins + 1] = {};
       for_each_chunk(range, [&](T const* l, int const* bins_of, int n) {
-        T w[tile];
+        std::int64_t w[tile];
         for (int k = 0; k < n; ++k) w[k] = weigh(l[k]);
-        for (int k = 0; k < n; ++k) sum[bins_of[k]] += static_cast<double>(w[k]);
+        for (int k = 0; k < n; ++k) sum[bins_of[k]] += w[k];
       });
       int last = 0;  // where rounding leaves too little in all, the lowest
       for (bin = 0; bin < bins; ++bin) {
-        if (sum[bin] > 0.0) last = bin;
-        if (crosses(above + sum[bin])) break;
+        if (sum[bin] > 0) last = bin;
+        if (above + sum[bin] > bound) break;
         above += sum[bin];
       }
       if (bin == bins) {
@@ -351,9 +267,6 @@ class class_row {
     }
   }
 
-  DIFFX_HD void raise(T to) noexcept { least = to > least ? to : least; }
-
-  DIFFX_HD static bool is_nothing(T l) noexcept { return l == nothing; }
   DIFFX_HD int tile_count() const noexcept {
     return Tiles == 1 ? 1 : (classes + width_ - 1) / width_;
   }
@@ -361,39 +274,6 @@ class class_row {
     if constexpr (Tiles == 1) return classes;
     return (i + 1) * width_ < classes ? (i + 1) * width_ : classes;
   }
-  DIFFX_HD T logit(int k) const noexcept {
-    T const first = source[0][k];
-    if (k == excluded || is_nothing(first)) return nothing;
-    T sum = rounded_product(weight[0], first);
-    for (int g = 1; g < G; ++g) {
-      if (weight[g] == T(0)) continue;
-      T const other = source[g][k];
-      if (is_nothing(other)) return nothing;
-      sum = fma(weight[g], other, sum);
-    }
-    return sum < least ? nothing : sum;
-  }
-
-  /// Joins a tile to the sums relative to the largest logit so far.
-  DIFFX_HD void join_entropy(chunk_sums const& tile_sums, double& total,
-                             double& weighted) const noexcept {
-    if (is_nothing(tile_sums.top)) return;
-    T const now = tile_sums.top > largest_ ? tile_sums.top : largest_;
-    double const sum = static_cast<double>(tile_sums.sum);
-    double const fall = static_cast<double>(tile_sums.top - now);
-    double const scale = static_cast<double>(exp(tile_sums.top - now));
-    double part = scale * (static_cast<double>(tile_sums.weighted) + sum * fall);
-    double mass_now = scale * sum;
-    if (!is_nothing(largest_)) {
-      double const old_fall = static_cast<double>(largest_ - now);
-      double const old_scale = static_cast<double>(exp(largest_ - now));
-      part += old_scale * (weighted + total * old_fall);
-      mass_now += old_scale * total;
-    }
-    weighted = part;
-    total = mass_now;
-  }
-
   /// Raises `s.top` to the largest of groups x lanes logits w l, w > 0, and sums exp(w l - top).
   /// One lane is one column, so that compilers turn the columns into a vector.
   template <row_measure Measure>
@@ -444,7 +324,9 @@ class class_row {
             rounded_product(w, l[i * lanes + j]) - base;  // rounded twice, as every logit is
         T const e = exp_weight(x);
         part[j] += e;
-        if constexpr (Measure == row_measure::entropy) product[j] += e == T(0) ? e : e * x;
+        if constexpr (Measure == row_measure::entropy) {
+          product[j] = fma(e, e == T(0) ? T(0) : x, product[j]);  // not 0 times -infinity
+        }
       }
     }
     T added = 0, weighted = 0;
@@ -523,8 +405,6 @@ class class_row {
   }
 
   int width_ = tile;
-  T largest_ = 0;
-  double total_ = 0.0, measured_ = 0.0;
   T top_[max_tiles];
   T sum_[max_tiles];
 };

@@ -13,6 +13,8 @@ namespace diffx::detail {
 /// The key of every position: a sweep draws those of the largest anew.
 template <class Code, class T, int G, bool Cavity, class Corrector, class Noise>
 struct pick_keys {
+  using tables_type = team_tables<T>;
+
   Code const* state;
   std::int64_t positions, first_sample;
   class_mix<T, G> mix;
@@ -22,27 +24,57 @@ struct pick_keys {
   Noise noise;
   double* keys;
 
-  DIFFX_HD class_row<T, G> row_of(std::int64_t index) const noexcept {
-    class_row<T, G> row;
+  DIFFX_HD void operator()(std::int64_t index) const { alone<1024>(index); }
+
+  /// By one thread; Tiles as in class_row.
+  template <int Tiles>
+  DIFFX_HD void alone(std::int64_t index) const {
+    class_row<T, G, Tiles> row;
+    bool valid = true;
+    double const found = key_of(index, row, valid);
+    put(index, found, valid);
+  }
+
+  /// One position by all threads of a team, which calls this with equal arguments.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
+    team_row<T, G, Team> row(team, tables);
+    bool valid = true;
+    double const found = key_of(index, row, valid);
+    if (team.leads()) put(index, found, valid);
+  }
+
+  template <class Row>
+  DIFFX_HD void open(std::int64_t index, Row& row) const noexcept {
     for (int g = 0; g < G; ++g) {
       row.source[g] = mix.source[g] + index * law.classes;
       row.weight[g] = mix.weight[g];
     }
     row.classes = law.classes;
-    return row;
   }
 
-  DIFFX_HD void operator()(std::int64_t index) const {
-    std::int64_t const sample = index / positions, position = index - sample * positions;
-    auto row = row_of(index);
-    bool valid = true;
-    keys[index] = Corrector::template key<Cavity>(
-        coefficients, law, static_cast<int>(state[index]), row,
-        position_words<Noise>{&noise, key, first_sample + sample, position}, valid);
-    if (!valid) {
-      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
-              position, key.step);
-    }
+  DIFFX_HD position_words<Noise> words_of(std::int64_t index) const noexcept {
+    std::int64_t const sample = index / positions;
+    return {&noise, key, first_sample + sample, index - sample * positions};
+  }
+
+  DIFFX_HD void refuse(std::int64_t index) const {
+    std::int64_t const sample = index / positions;
+    fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
+            index - sample * positions, key.step);
+  }
+
+ private:
+  template <class Row>
+  DIFFX_HD double key_of(std::int64_t index, Row& row, bool& valid) const {
+    open(index, row);
+    return Corrector::template key<Cavity>(coefficients, law, static_cast<int>(state[index]), row,
+                                           words_of(index), valid);
+  }
+
+  DIFFX_HD void put(std::int64_t index, double found, bool valid) const {
+    keys[index] = found;
+    if (!valid) refuse(index);
   }
 };
 
@@ -67,25 +99,52 @@ struct order_picks {
 /// Draws the picked positions anew.
 template <class Code, class T, int G, bool Cavity, class Corrector, class Noise>
 struct redraw_picks {
+  using tables_type = team_tables<T>;
+
   pick_keys<Code, T, G, Cavity, Corrector, Noise> of;
   Code* state;
   std::int32_t const* order;
   std::int64_t picks;
 
-  DIFFX_HD void operator()(std::int64_t index) const {
+  DIFFX_HD void operator()(std::int64_t index) const { alone<1024>(index); }
+
+  /// By one thread; Tiles as in class_row.
+  template <int Tiles>
+  DIFFX_HD void alone(std::int64_t index) const {
+    std::int64_t const at = place(index);
+    if (at < 0) return;
+    class_row<T, G, Tiles> row;
+    put(at, drawn(at, row));
+  }
+
+  /// One pick by all threads of a team, which calls this with equal arguments.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
+    std::int64_t const at = place(index);
+    if (at < 0) return;
+    team_row<T, G, Team> row(team, tables);
+    int const next = drawn(at, row);
+    team.wait();  // all have read the class before one writes another
+    if (team.leads()) put(at, next);
+  }
+
+ private:
+  /// The index of the position; -1: there is none of this rank.
+  DIFFX_HD std::int64_t place(std::int64_t index) const {
     std::int64_t const sample = index / picks, rank = index - sample * picks;
     std::int32_t const position = order[sample * of.positions + rank];
-    if (position < 0) return;
-    std::int64_t const at = sample * of.positions + position;
-    auto row = of.row_of(at);
-    int const next = Corrector::template advance<Cavity>(
-        of.coefficients, of.law, static_cast<int>(state[at]), row,
-        position_words<Noise>{&of.noise, of.key, of.first_sample + sample, position});
-    if (next < 0) {
-      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", of.first_sample + sample,
-              position, of.key.step);
-      return;
-    }
+    return position < 0 ? -1 : sample * of.positions + position;
+  }
+
+  template <class Row>
+  DIFFX_HD int drawn(std::int64_t at, Row& row) const {
+    of.open(at, row);
+    return Corrector::template advance<Cavity>(of.coefficients, of.law, static_cast<int>(state[at]),
+                                               row, of.words_of(at));
+  }
+
+  DIFFX_HD void put(std::int64_t at, int next) const {
+    if (next < 0) return of.refuse(at);
     state[at] = static_cast<Code>(next);
   }
 };
@@ -131,12 +190,16 @@ class correcting_block : public Base {
         Base::law(), s.key,      Base::noise(),  keys_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) keys.coefficients[k] = s.weight[k];
     keys.key.block = Base::block();
-    exec.for_each_sample(x.size(), keys);
+    if constexpr (corrector_type::pick_type::reads_row) {
+      for_each_row(exec, x.size(), keys.law.classes, keys);
+    } else {
+      exec.for_each_sample(x.size(), keys);
+    }
     exec.for_each_sample(x.batch, order_picks{x.features, Base::fixed(), keys_, order_});
     auto const wanted = static_cast<std::int64_t>(s.weight[2]);
     std::int64_t const picks = wanted < x.features ? wanted : x.features;
-    exec.for_each_sample(
-        x.batch * picks,
+    for_each_row(
+        exec, x.batch * picks, keys.law.classes,
         redraw_picks<Code, logit_type, branches, Prediction::is_cavity, corrector_type, Noise>{
             keys, x.data, order_, picks});
   }

@@ -159,6 +159,8 @@ DIFFX_HD double order_uniform(Noise const& noise, int block, std::int64_t sample
 /// committed ones as well if they may be edited.
 template <class Code, class T, int G, class Confidence, class Value, class Noise>
 struct propose_pass {
+  using tables_type = team_tables<T>;
+
   std::int64_t positions, first_sample;
   int width, mask;
   T const* source[G];
@@ -176,55 +178,92 @@ struct propose_pass {
   double* value;
 
   DIFFX_HD void operator()(std::int64_t index) const {
-    std::int64_t const sample = index / positions, position = index - sample * positions;
-    decoding_cursor const& c = cursor[sample];
-    if (c.active == 0 || position < c.first || position >= c.last) return;
-    if (committed[index] != open_position && !(edits && committed[index] >= 0)) return;
+    place const at = place_of(index);
+    if (!asks(at)) return;
     class_row<T, G> row;
+    put(at, answer(at, row));
+  }
+
+  /// One position by all threads of a team, which calls this with equal arguments.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
+    place const at = place_of(index);
+    if (!asks(at)) return;
+    team_row<T, G, Team> row(team, tables);
+    answers const found = answer(at, row);
+    if (team.leads()) put(at, found);
+  }
+
+ private:
+  struct place {
+    std::int64_t index, sample, position;
+  };
+  struct answers {
+    int proposed;  // -1: the row is no distribution
+    double confidence, value;
+  };
+
+  DIFFX_HD place place_of(std::int64_t index) const {
+    std::int64_t const sample = index / positions;
+    return {index, sample, index - sample * positions};
+  }
+
+  DIFFX_HD bool asks(place const& at) const {
+    decoding_cursor const& c = cursor[at.sample];
+    if (c.active == 0 || at.position < c.first || at.position >= c.last) return false;
+    std::int32_t const when = committed[at.index];
+    return when == open_position || (edits && when >= 0);
+  }
+
+  DIFFX_HD void put(place const& at, answers const& found) const {
+    if (found.proposed < 0) {
+      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + at.sample,
+              at.position, key.step);
+      return;
+    }
+    proposed[at.index] = static_cast<Code>(found.proposed);
+    confidence[at.index] = found.confidence;
+    value[at.index] = found.value;
+  }
+
+  template <class Row>
+  DIFFX_HD answers answer(place const& at, Row& row) const {
     for (int g = 0; g < G; ++g) {
-      row.source[g] = source[g] + index * width;
+      row.source[g] = source[g] + at.index * width;
       row.weight[g] = weight[g] * static_cast<T>(shape.scale());
     }
     row.classes = width;
     row.excluded = mask;
     if (shape.filters()) shape.filter(row);
-    position_words<Noise> const words{&noise, key, first_sample + sample, position};
-    if (!row.template scan<Confidence::reads>()) {
-      fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
-              position, key.step);
-      return;
-    }
+    position_words<Noise> const words{&noise, key, first_sample + at.sample, at.position};
+    if (!row.template scan<Confidence::reads>()) return {-1, 0.0, 0.0};
     auto const w = words(0);
     int const k =
         shape.temperature > 0.0 ? row.draw(unit_uniform(w.word[0], w.word[1])) : row.likeliest();
-    proposed[index] = static_cast<Code>(k);
     if (!as_shaped && (shape.filters() || shape.scale() != 1.0)) {
       row.least = row.nothing;
       for (int g = 0; g < G; ++g) row.weight[g] = weight[g];
       row.template scan<Confidence::reads>();
     }
-    double sure = Confidence::of(row, k, uniform_of<Confidence>(w, sample, position), position);
+    double sure = Confidence::of(row, k, uniform_of<Confidence>(w, at), at.position);
     if (order_temperature > 0.0) {
       auto const more = words(1);
       sure += order_temperature * gumbel(unit_uniform(more.word[0], more.word[1]));
     }
-    confidence[index] = sure;
     if constexpr (Value::reads != Confidence::reads) row.template scan<Value::reads>();
-    value[index] = Value::of(row, k, uniform_of<Value>(w, sample, position), position);
+    return {k, sure, Value::of(row, k, uniform_of<Value>(w, at), at.position)};
   }
 
- private:
   DIFFX_HD static double gumbel(double u) noexcept { return -std::log(-std::log(u)); }
 
   template <class C>
-  DIFFX_HD double uniform_of(random::words4 const& w, std::int64_t sample,
-                             std::int64_t position) const {
+  DIFFX_HD double uniform_of(random::words4 const& w, place const& at) const {
     if constexpr (C::draws_anew) {
       return unit_uniform(w.word[2], w.word[3]);
     } else if constexpr (C::reads_row) {
       return 0.0;
     } else {
-      return order_uniform(noise, key.block, first_sample + sample, position);
+      return order_uniform(noise, key.block, first_sample + at.sample, at.position);
     }
   }
 };
@@ -390,7 +429,7 @@ class decoding_block
     propose.proposed = proposed_;
     propose.confidence = confidence_;
     propose.value = value_;
-    exec.for_each_sample(x.size(), propose);
+    for_each_row(exec, x.size(), law.classes, propose);
 
     commit_pass<Code, commit_type, Noise> commit{};
     commit.state = x.data;

@@ -26,7 +26,8 @@ struct class_kernel {
   }
 };
 
-/// The guided reverse kernel of one position, drawn without being written.
+/// The guided reverse kernel of one position, drawn without being written: what kernel_row and
+/// team_kernel_row have in common.
 ///
 ///     log q(k) = sum_g weight_g log q_g(k)  +  sum_g weight_g R_g(k)  +  const
 ///
@@ -35,12 +36,13 @@ struct class_kernel {
 /// Where the mask is the limit law it is no class here: it has `stay`, the log of its mass, and a
 /// coin of its own decides on it.
 ///
-/// normalise() reads the rows of logits once, scan() all rows once, draw() one tile of them again.
-/// All sums are in double, always in the same order. No libm.
-template <class T, int G>
-class kernel_row {
+/// A Row says row.sum_all(l): the largest of l(k), and the sum of exp(l(k)) relative to it. Sums
+/// within a tile are taken in 16 lanes, all in double and always in the same order. No libm.
+template <class Row, class T, int G>
+class kernel_mix {
  public:
   static constexpr double nothing = -std::numeric_limits<double>::infinity();
+  static constexpr int branches = G;
 
   T const* source[G];
   double weight[G];
@@ -53,13 +55,16 @@ class kernel_row {
 
   /// The softmax of every row of logits; false if one is no distribution.
   DIFFX_HD bool normalise() noexcept {
-    for (int g = 0; g < kernels; ++g) {
+    bool valid = true;
+    DIFFX_UNROLLED
+    for (int g = 0; g < G; ++g) {
+      if (g >= kernels) continue;
       T const* const l = source[g];
-      sum_all([&](int k) { return k == law.mask ? nothing : static_cast<double>(l[k]); });
-      if (!(total_ > 0.0 && total_ - total_ == 0.0)) return false;
+      self().sum_all([&](int k) { return k == law.mask ? nothing : static_cast<double>(l[k]); });
+      valid = valid && total_ > 0.0 && total_ - total_ == 0.0;
       normaliser_[g] = log_total();
     }
-    return true;
+    return valid;
   }
 
   /// The probability of a data class in one row of logits; after normalise().
@@ -71,12 +76,14 @@ class kernel_row {
   /// After normalise(), with the kernels and `stay` filled in; false if no state is left, or a
   /// table holds NaN or +inf.
   DIFFX_HD bool scan() noexcept {
-    for (int g = 0; g < kernels; ++g) {
+    DIFFX_UNROLLED
+    for (int g = 0; g < G; ++g) {
+      if (g >= kernels) continue;
       double const other = kernel[g].other.data, here = kernel[g].here.data;
       offset_[g][0] = other > 0.0 ? log(other) - normaliser_[g] : nothing;
       offset_[g][1] = here > 0.0 ? log(here) - normaliser_[g] : nothing;
     }
-    sum_all([&](int k) { return log_mass(k); });
+    self().sum_all([&](int k) { return log_mass(k); });
     return total_ - total_ == 0.0 && (total_ > 0.0 || stay > nothing);
   }
 
@@ -93,16 +100,85 @@ class kernel_row {
     return l == nothing ? 0.0 : leaves_mask() * exp(l - largest_) / total_;
   }
 
+ protected:
+  static constexpr int tile = 256, lanes = 16;
+
+  /// log q(k), up to the row's constant.
+  DIFFX_HD double log_mass(int k) const noexcept {
+    if (k == law.mask) return nothing;
+    double const pi = law.probability(k);
+    bool const is_here = k == now;
+    double sum = 0.0;
+    DIFFX_UNROLLED
+    for (int g = 0; g < G; ++g) {
+      if (g >= sources) break;
+      double const l = static_cast<double>(source[g][k]);
+      double log_q = l;
+      if (g < kernels) {
+        double const limit = is_here ? kernel[g].here.limit : kernel[g].other.limit;
+        double const data = is_here ? kernel[g].here.data : kernel[g].other.data;
+        double const fresh = limit * pi;
+        // Without a route past the data, logs alone: no probability underflows.
+        if (fresh == 0.0) {
+          log_q = (is_here ? offset_[g][1] : offset_[g][0]) + l;
+        } else {
+          log_q = log(fma(data, l == nothing ? 0.0 : exp(l - normaliser_[g]), fresh));
+        }
+      }
+      if (log_q == nothing) return nothing;
+      sum = fma(weight[g], log_q, sum);
+    }
+    return sum;
+  }
+
+  /// Joins a chunk's sum, relative to a peak of both, to a running maximum and its sum.
+  DIFFX_HD static void join(double peak, double added, double& top, double& sum) noexcept {
+    sum = top == nothing ? sum + added : fma(sum, exp(top - peak), added);
+    top = peak;
+  }
+  /// A tile's sum relative to the largest of all; 0, or NaN, or more.
+  DIFFX_HD double mass_of(double top, double sum) const noexcept {
+    return top == nothing ? sum : rounded_product(sum, exp_weight(top - largest_));
+  }
+
+  double largest_ = 0.0, total_ = 0.0;
+
+ private:
+  DIFFX_HD Row& self() noexcept { return static_cast<Row&>(*this); }
+  DIFFX_HD double log_total() const noexcept { return largest_ + log(total_); }
+
+  double normaliser_[G];
+  double offset_[G][2];  // log of a kernel's factor of p, the normaliser in it
+};
+
+/// The guided reverse kernel (kernel_mix), read by one thread.
+///
+/// normalise() reads the rows of logits once, scan() all rows once, draw() one tile of them again.
+/// With Tiles = 1 it is one of at most 256 classes that reads everything twice and keeps nothing:
+/// on a device nothing but registers.
+template <class T, int G, int Tiles = 256>
+class kernel_row : public kernel_mix<kernel_row<T, G, Tiles>, T, G> {
+  using parent = kernel_mix<kernel_row, T, G>;
+  friend parent;
+  using parent::lanes;
+  using parent::largest_;
+  using parent::log_mass;
+  using parent::tile;
+  using parent::total_;
+
+ public:
+  using parent::law;
+  using parent::nothing;
+
   /// The class at u in (0, 1) of the distribution function of the classes; after scan(). A class
   /// that is ruled out is never drawn.
   DIFFX_HD int draw(double u) const noexcept {
     double left = u * total_;
     int chosen = 0;
-    for (int i = 0; i * width_ < law.classes; ++i) {
-      double const mass = mass_of(i);
-      if (mass > 0.0) chosen = i;
-      if (left < mass) break;
-      left -= mass;
+    for (int i = 0; i < tile_count(); ++i) {
+      if (mass_[i] > 0.0) chosen = i;
+      if (left < mass_[i]) break;
+      left -= mass_[i];
     }
     // What rounding leaves of the tile's mass goes to its likeliest class.
     int likeliest = chosen * width_;
@@ -110,7 +186,7 @@ class kernel_row {
     for (int k = likeliest, end = end_of(chosen); k < end; ++k) {
       double const l = log_mass(k);
       if (l == nothing) continue;
-      left -= exp(l - largest_);
+      left -= exp_weight(l - largest_);
       if (left < 0.0) return k;
       if (l > top) {
         top = l;
@@ -121,83 +197,76 @@ class kernel_row {
   }
 
  private:
-  static constexpr int tile = 256;
-  static constexpr int max_tiles = 256;
-
-  /// log q(k), up to the row's constant.
-  DIFFX_HD double log_mass(int k) const noexcept {
-    if (k == law.mask) return nothing;
-    double const pi = law.probability(k);
-    double sum = 0.0;
-    for (int g = 0; g < sources; ++g) {
-      double const l = static_cast<double>(source[g][k]);
-      double log_q = l;
-      if (g < kernels) {
-        bool const is_here = k == now;
-        auto const& c = is_here ? kernel[g].here : kernel[g].other;
-        double const fresh = c.limit * pi;
-        // Without a route past the data, logs alone: no probability underflows.
-        if (fresh == 0.0) {
-          log_q = offset_[g][is_here] + l;
-        } else {
-          double const clean = l == nothing ? 0.0 : c.data * exp(l - normaliser_[g]);
-          log_q = log(fresh + clean);
-        }
-      }
-      if (log_q == nothing) return nothing;
-      sum = fma(weight[g], log_q, sum);
-    }
-    return sum;
+  DIFFX_HD int tile_count() const noexcept {
+    return Tiles == 1 ? 1 : (law.classes + width_ - 1) / width_;
   }
-
   DIFFX_HD int end_of(int i) const noexcept {
     return (i + 1) * width_ < law.classes ? (i + 1) * width_ : law.classes;
   }
-  DIFFX_HD double mass_of(int i) const noexcept {
-    return top_[i] == nothing ? sum_[i] : sum_[i] * exp(top_[i] - largest_);  // 0 or NaN, or more
-  }
-  DIFFX_HD double log_total() const noexcept { return largest_ + log(total_); }
 
-  /// The sum of exp(l(k)) over all classes, as `total_` relative to exp(largest_), tile by tile.
   template <class L>
   DIFFX_HD void sum_all(L const& l) noexcept {
-    width_ = tile;
-    while (width_ < (law.classes + max_tiles - 1) / max_tiles) width_ *= 2;
+    while (width_ < (law.classes + Tiles - 1) / Tiles) width_ *= 2;
     largest_ = nothing;
-    int tiles = 0;
-    for (; tiles * width_ < law.classes; ++tiles) {
+    int const tiles = tile_count();
+    for (int i = 0; i < tiles; ++i) {
       double top = nothing, sum = 0.0;
-      for (int first = tiles * width_, end = end_of(tiles); first < end; first += tile) {
-        add_chunk(l, first, end - first < tile ? end - first : tile, top, sum);
+      for (int first = i * width_, end = end_of(i); first < end; first += tile) {
+        int const n = end - first < tile ? end - first : tile;
+        if constexpr (Tiles == 1) {
+          add_row(l, n, top, sum);
+        } else {
+          add_chunk(l, first, n, top, sum);
+        }
       }
-      top_[tiles] = top;
-      sum_[tiles] = sum;
+      top_[i] = top;
+      mass_[i] = sum;
       largest_ = top > largest_ ? top : largest_;
     }
+    for (int i = 0; i < tiles; ++i) mass_[i] = parent::mass_of(top_[i], mass_[i]);
     total_ = 0.0;
-    for (int i = 0; i < tiles; ++i) total_ += mass_of(i);
+    for (int i = 0; i < tiles; ++i) total_ += mass_[i];
   }
 
-  /// Adds at most `tile` terms to a running maximum and a sum relative to it.
+  /// Adds at most `tile` terms to a running maximum and a sum relative to it: column by column.
   template <class L>
   DIFFX_HD static void add_chunk(L const& l, int first, int n, double& top, double& sum) noexcept {
-    double value[tile];
+    double value[tile], peak = top, added = 0.0;
     for (int k = 0; k < n; ++k) value[k] = l(first + k);
-    double now = top;
-    for (int k = 0; k < n; ++k) now = value[k] > now ? value[k] : now;
-    double added = 0.0;
-    // Not exp of -inf, which it does not know, but exactly 0; NaN goes through.
-    for (int k = 0; k < n; ++k) added += value[k] == nothing ? 0.0 : exp(value[k] - now);
-    sum = top == nothing ? sum + added : fma(sum, exp(top - now), added);
-    top = now;
+    for (int k = 0; k < n; ++k) peak = value[k] > peak ? value[k] : peak;
+    double const base = peak == nothing ? 0.0 : peak;
+    if (n <= lanes) {
+      for (int k = 0; k < n; ++k) added += exp_weight(value[k] - base);
+    } else {
+      int const rows = (n + lanes - 1) / lanes;
+      for (int k = n; k < rows * lanes; ++k) value[k] = nothing;
+      double column[lanes] = {};
+      for (int i = 0; i < rows; ++i) {
+        for (int j = 0; j < lanes; ++j) column[j] += exp_weight(value[i * lanes + j] - base);
+      }
+      for (int j = 0; j < lanes; ++j) added += column[j];
+    }
+    parent::join(peak, added, top, sum);
+  }
+
+  /// The same of a whole row.
+  template <class L>
+  DIFFX_HD static void add_row(L const& l, int n, double& top, double& sum) noexcept {
+    for (int k = 0; k < n; ++k) {
+      double const value = l(k);
+      top = value > top ? value : top;
+    }
+    double const base = top == nothing ? 0.0 : top;
+    for (int j = 0; j < lanes && j < n; ++j) {
+      double column = 0.0;
+      for (int k = j; k < n; k += lanes) column += exp_weight(l(k) - base);
+      sum += column;
+    }
   }
 
   int width_ = tile;
-  double largest_ = 0.0, total_ = 0.0;
-  double normaliser_[G];
-  double offset_[G][2];  // log of a kernel's factor of p, the normaliser in it
-  double top_[max_tiles];
-  double sum_[max_tiles];
+  double top_[Tiles];
+  double mass_[Tiles];  // of a tile, relative to the largest of all
 };
 
 }  // namespace diffx::detail

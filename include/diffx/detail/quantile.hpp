@@ -13,6 +13,7 @@ namespace diffx::detail {
 /// What the threads of a team share of a selection.
 template <class T>
 struct quantile_tables {
+  static constexpr int teams = 2;  // of a multiprocessor
   static constexpr int groups = 16;
   std::uint32_t bin[256];
   T least[groups];

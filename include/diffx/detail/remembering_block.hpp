@@ -27,6 +27,8 @@ struct total_op {
 /// The pass after an evaluation where every position remembers how probable its class was.
 template <class Code, class T, int G, bool Cavity, class Solver, class Rule, class Noise>
 struct remembering_pass {
+  using tables_type = team_tables<T>;
+
   Code* state;
   std::int64_t positions, first_sample;
   class_mix<T, G> mix;
@@ -38,26 +40,55 @@ struct remembering_pass {
   typename Rule::total const* total;
   double* psi;
 
-  DIFFX_HD void operator()(std::int64_t index) const {
+  DIFFX_HD void operator()(std::int64_t index) const { alone<1024>(index); }
+
+  /// By one thread; Tiles as in class_row.
+  template <int Tiles>
+  DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
+    class_row<T, G, Tiles> row;
+    double mine = psi[index];
+    int const next = drawn(index, row, mine);
+    put(index, next, mine);
+  }
+
+  /// One position by all threads of a team, which calls this with equal arguments.
+  template <class Team>
+  DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    team_row<T, G, Team> row(team, tables);
+    double mine = psi[index];
+    int const next = drawn(index, row, mine);
+    team.wait();  // all have read the class before one writes another
+    if (team.leads()) put(index, next, mine);
+  }
+
+ private:
+  /// The next class, or -1; `mine` is how probable it was when it was drawn.
+  template <class Row>
+  DIFFX_HD int drawn(std::int64_t index, Row& row, double& mine) const {
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    class_row<T, G> row;
     for (int g = 0; g < G; ++g) {
       row.source[g] = mix.source[g] + index * law.classes;
       row.weight[g] = mix.weight[g];
     }
     row.classes = law.classes;
     row.excluded = law.mask;
-    int const next = Solver::template advance<Cavity>(
+    return Solver::template advance<Cavity>(
         coefficients, law, static_cast<int>(state[index]), row,
         position_words<Noise>{&noise, key, first_sample + sample, position},
-        total[sample].share(psi[index]), psi[index]);
+        total[sample].share(mine), mine);
+  }
+
+  DIFFX_HD void put(std::int64_t index, int next, double mine) const {
     if (next < 0) {
+      std::int64_t const sample = index / positions;
       fail_at("the logits are no distribution (NaN, +inf, or -inf alone)", first_sample + sample,
-              position, key.step);
+              index - sample * positions, key.step);
       return;
     }
     state[index] = static_cast<Code>(next);
+    psi[index] = mine;
   }
 };
 
@@ -118,7 +149,7 @@ class remembering_block
         s.key,  base::noise(), base::fixed(),  total_,       psi_};
     for (std::size_t k = 0; k < s.weight.size(); ++k) pass.coefficients[k] = s.weight[k];
     pass.key.block = base::block();
-    exec.for_each_sample(x.size(), pass);
+    for_each_row(exec, x.size(), base::law().classes, pass);
   }
 
   template <class F>

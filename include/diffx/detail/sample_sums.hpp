@@ -9,6 +9,7 @@ namespace diffx::detail {
 /// What the threads of a team share of K sums.
 template <int K>
 struct sum_tables {
+  static constexpr int teams = 2;  // of a multiprocessor
   static constexpr int columns = 16;
   double part[columns][K];
 };

@@ -30,8 +30,10 @@ __global__ void __launch_bounds__(cuda_block)
   }
 }
 
+/// 1: registers enough for a thread come before threads, or what outlives a call of a division goes
+/// to the stack.
 template <class Op>
-__global__ void __launch_bounds__(cuda_block) sample_kernel(std::int64_t batch, Op op) {
+__global__ void __launch_bounds__(cuda_block, 1) sample_kernel(std::int64_t batch, Op op) {
   std::int64_t const i = static_cast<std::int64_t>(blockIdx.x) * cuda_block + threadIdx.x;
   if (i < batch) op(i);
 }
@@ -60,7 +62,8 @@ struct block_team {
 
 /// One row a block.
 template <class Op>
-__global__ void __launch_bounds__(cuda_block, 2) row_kernel(std::int64_t rows, Op op) {
+__global__ void __launch_bounds__(cuda_block, Op::tables_type::teams)
+    row_kernel(std::int64_t rows, Op op) {
   __shared__ typename Op::tables_type tables;
   for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) op(i, block_team{}, tables);
 }

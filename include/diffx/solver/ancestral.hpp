@@ -189,7 +189,9 @@ struct ancestral {
     if (!row.normalise()) return false;
     bool const masked = row.law.mask >= 0;
     double powers = 0.0;
-    for (int g = 0; g < row.kernels; ++g) {
+    DIFFX_UNROLLED
+    for (int g = 0; g < Row::branches; ++g) {
+      if (g >= row.kernels) continue;
       double const seen = masked ? 0.0 : row.data_probability(g, row.now);
       row.kernel[g] = kernel<Cavity>(w, row.law, row.now, seen);
       powers += row.weight[g];

@@ -189,7 +189,9 @@ struct defog {
     DIFFX_HD double operator()(int y) const noexcept {
       if (!lands && y == now) return 0.0;
       double sum = 0.0;
-      for (int g = 0; g < row.sources; ++g) {
+      DIFFX_UNROLLED
+      for (int g = 0; g < Row::branches; ++g) {
+        if (g >= row.sources) break;
         if (g >= row.kernels) {
           double const l = y < law.classes ? static_cast<double>(row.source[g][y]) : 0.0;
           if (l == Row::nothing) return 0.0;
