@@ -156,7 +156,7 @@ void check(Sampler const& s) {
       outcome const o = go(s, kind, k);
       CAPTURE(o.message);
       CHECK(contains(o.message, "diffx::exec::cuda: "));
-      CHECK(contains(o.message, k < wait ? "launch of a " : "wait"));
+      CHECK(contains(o.message, k < wait ? "launch of " : "wait"));
       CHECK(contains(o.message, k < wait ? "cudaErrorLaunchOutOfResources" : "cudaErrorUnknown"));
       CHECK(o.step == complete(k));
       CHECK(o.calls == k + 1);                      // nothing is launched after it
@@ -167,7 +167,7 @@ void check(Sampler const& s) {
       outcome const o = go(s, fault::on_device, k);
       CAPTURE(o.message);
       CHECK(contains(o.message, "cudaErrorIllegalAddress"));
-      CHECK(contains(o.message, k + 1 < wait ? "launch of a " : "wait"));
+      CHECK(contains(o.message, k + 1 < wait ? "launch of " : "wait"));
       CHECK(o.step == complete(k + 1));
       CHECK(o.calls == k + 2);
     }

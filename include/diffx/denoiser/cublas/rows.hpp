@@ -9,6 +9,7 @@ namespace diffx::denoiser::cublas {
 
 /// What the threads of a block share while they work on one row.
 struct row_tables {
+  static constexpr int teams = 2;  // blocks that a multiprocessor shall have room for
   float part[64];
 };
 
