@@ -283,6 +283,7 @@
 #include <diffx/search/edit_beam.hpp>
 #include <diffx/search/group_select.hpp>
 #include <diffx/search/none.hpp>
+#include <diffx/search/resample.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/adaptive_rk.hpp>
 #include <diffx/solver/ancestral.hpp>
