@@ -8,6 +8,7 @@
 #include <diffx/detail/column_plans.hpp>
 #include <diffx/detail/kv_memory.hpp>
 #include <diffx/detail/parts.hpp>
+#include <diffx/detail/resample_row.hpp>
 #include <diffx/detail/run_checks.hpp>
 #include <diffx/error.hpp>
 #include <diffx/noise/counted.hpp>
@@ -120,6 +121,13 @@ inline constexpr std::size_t solver_memory = 0;
 template <class S>
 requires requires { S::remembers; }
 inline constexpr std::size_t solver_memory<S> = static_cast<std::size_t>(S::remembers);
+
+/// False for a solver of numbers whose steps have no noise of their own.
+template <class S>
+inline constexpr bool draws_noise = true;
+template <class S>
+requires requires { S::noises; }
+inline constexpr bool draws_noise<S> = S::noises > 0;
 
 template <class T>
 struct non_finite_op {
@@ -289,6 +297,29 @@ class run {
     stored_ = 0;
     memory_ = {};
     if constexpr (keeps_kv) kv_.forget();
+  }
+
+  /// Of each group of `particles` neighbouring samples number j goes on as number ancestors[j] of
+  /// its group (search::resample); rows are copied in place, so an ancestor must be its own. The
+  /// copies go apart with the next noise. `ancestors` [batch] lies where the state does.
+  void replace(std::int64_t particles, std::int64_t const* ancestors) {
+    static_assert(detail::draws_noise<detail::part_t<0, solver_type>>,
+                  "diffx: copies of a sample stay copies under a solver that draws no noise. Take "
+                  "one that does (solver::ddim with eta > 0, solver::dpmpp_2m_sde), or call "
+                  "renoise() afterwards on a run of your own.");
+    static_assert(!keeps_kv, "diffx: keys and values of replaced samples are not copied.");
+    std::int64_t const batch = std::get<0>(blocks_).x().batch;
+    detail::require(particles >= 1 && batch % particles == 0, "diffx::run::replace", "particles",
+                    static_cast<long long>(particles),
+                    "a divisor of the batch, " + detail::text(static_cast<long long>(batch)));
+    auto const one = [&](auto const& block) {
+      block.for_each_buffer([&]<class T>(T* rows, std::int64_t n) {
+        if (n == 0) return;
+        exec_->for_each_tile(batch, n / batch,
+                             detail::replace_rows_op<T>{rows, n / batch, particles, ancestors});
+      });
+    };
+    std::apply([&](auto const&... block) { (one(block), ...); }, blocks_);
   }
 
   /// A copy that goes on from here with noise of its own. `x` and `workspace` belong to the copy.

@@ -72,8 +72,8 @@ struct plain_sum_op {
 /// What a run leaves, on the host and with teams.
 template <class Sampler, class Denoiser>
 void compare_runs(Sampler const& s, Denoiser const& network, std::uint8_t const* fixed = nullptr) {
-  constexpr std::int64_t batch = 3, features = 1111;
-  diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, 5));
+  constexpr std::int64_t batch = 2, features = 301;
+  diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, 4));
   auto const run = [&](auto const& exec) {
     auto x = numbers<float>(batch * features, 5);
     diffx::options o{diffx::noise::counted{9}};
@@ -119,8 +119,7 @@ TEST_CASE_TEMPLATE("the sums of a thread and of a team have equal bits", T, floa
     std::vector<double> one(2 * batch, -1.0), many(2 * batch, -1.0);
     diffx::detail::for_each_sum(diffx::exec::host{}, batch,
                                 plain_sum_op<T>{values.data(), features, one.data()});
-    for (int const threads : {16, 32, 48, 256}) {
-      if (threads == 256 && features != 4099) continue;  // slow as std::thread
+    for (int const threads : {16, 48}) {
       test::by_teams exec;
       exec.threads = threads;
       diffx::detail::for_each_sum(exec, batch,
@@ -203,7 +202,7 @@ TEST_CASE("runs that measure their samples do not depend on who adds up") {
   compare_runs(
       sampler{process, diffx::solver::ddim{}, guidance::dynamic_threshold{guidance::cfg{3.0}}},
       branched_network{});
-  std::vector<std::uint8_t> fixed(3 * 1111, 0);
+  std::vector<std::uint8_t> fixed(2 * 301, 0);
   for (std::size_t i = 0; i < fixed.size(); ++i) fixed[i] = i < 40 || i % 7 == 0 ? 1 : 0;
   compare_runs(sampler{process, diffx::solver::ddim{}, guidance::rescale{guidance::cfg{3.0}, 0.7}},
                branched_network{}, fixed.data());
