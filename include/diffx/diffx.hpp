@@ -135,6 +135,7 @@
 #include <diffx/domain/text/vertices.hpp>
 #include <diffx/error.hpp>
 #include <diffx/exec/host.hpp>
+#include <diffx/exec/table_bytes.hpp>
 #include <diffx/exec/threads.hpp>
 #include <diffx/fwd.hpp>
 #include <diffx/grid/ardm.hpp>

@@ -104,13 +104,15 @@ struct norm_op {
     float const inverse = 1.0f / static_cast<float>(width * columns);
     float sum = 0.0f;
     for (int e = part.first(); e < count; e += part.step()) sum += x[base + place(e, width)];
-    float const mean = part.sum(sum) * inverse;
+    // Rounded by themselves: with one thread a row both shapes have the same bits.
+    float const mean = diffx::detail::rounded_product(part.sum(sum), inverse);
     float squares = 0.0f;
     for (int e = part.first(); e < count; e += part.step()) {
       float const d = x[base + place(e, width)] - mean;
       squares = diffx::detail::fma(d, d, squares);
     }
-    float const deviation = 1.0f / std::sqrt(part.sum(squares) * inverse + 1e-5f);
+    float const variance = diffx::detail::fma(part.sum(squares), inverse, 1e-5f);
+    float const deviation = 1.0f / std::sqrt(variance);
     for (int e = part.first(); e < count; e += part.step()) {
       int const c = group + e % width;
       std::int64_t const at = base + place(e, width);
