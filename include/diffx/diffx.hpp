@@ -73,6 +73,7 @@
 #include <diffx/denoiser/polynomial.hpp>
 #include <diffx/denoiser/predicts.hpp>
 #include <diffx/denoiser/residual_energy.hpp>
+#include <diffx/denoiser/row_local.hpp>
 #include <diffx/denoiser/shifted.hpp>
 #include <diffx/denoiser/squared_error.hpp>
 #include <diffx/denoiser/symmetric_eigen.hpp>
@@ -242,6 +243,7 @@
 #include <diffx/rule/solver_and_guidance.hpp>
 #include <diffx/rule/solver_and_prediction.hpp>
 #include <diffx/run.hpp>
+#include <diffx/sample_by_rows.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/schedule/alpha_bar_table.hpp>
 #include <diffx/schedule/bounded_mask_power.hpp>
