@@ -5,7 +5,7 @@
 #include <diffx/exec/host.hpp>
 
 #include <atomic>
-#include <barrier>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,12 +17,42 @@
 
 namespace test {
 
+/// A barrier whose threads sleep: with more of them than processors, those of std::barrier spin
+/// while the last one waits for its turn.
+class sleepy_barrier {
+ public:
+  explicit sleepy_barrier(int threads) : size_(threads) {}
+
+  void arrive_and_wait() {
+    std::unique_lock hold(mutex_);
+    int const mine = phase_;
+    if (++arrived_ == size_) return open();
+    opens_.wait(hold, [&] { return phase_ != mine; });
+  }
+  void arrive_and_drop() {
+    std::unique_lock const hold(mutex_);
+    --size_;
+    if (size_ > 0 && arrived_ == size_) open();
+  }
+
+ private:
+  void open() {
+    arrived_ = 0;
+    ++phase_;
+    opens_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable opens_;
+  int size_, arrived_ = 0, phase_ = 0;
+};
+
 /// What the threads of a team need to talk.
 struct meeting {
   explicit meeting(int threads)
       : size(threads), all(threads), value(static_cast<std::size_t>(threads)) {}
   int size;
-  std::barrier<> all;
+  sleepy_barrier all;
   std::vector<std::uint64_t> value;  // the bytes of a number
 };
 
