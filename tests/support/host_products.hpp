@@ -5,29 +5,13 @@
 
 #include <diffx/denoiser/cublas/layers.hpp>
 
+#include "../cuda/plain_products.hpp"
 #include <Eigen/Core>
-#include <cstddef>
 #include <cstdint>
-#include <utility>
-#include <vector>
 
 namespace test {
 
-struct host_products {
-  template <class T>
-  class memory {
-   public:
-    explicit memory(std::int64_t count) : values_(static_cast<std::size_t>(count)) {}
-    explicit memory(std::vector<T> values) : values_(std::move(values)) {}
-    T* data() const noexcept { return values_.data(); }
-
-   private:
-    mutable std::vector<T> values_;
-  };
-
-  template <class Exec>
-  void begin(Exec const&) const {}
-
+struct host_products : plain_products {
   template <class Exec>
   void multiply(Exec const&, diffx::denoiser::cublas::product const& p) const {
     using stride = Eigen::OuterStride<>;

@@ -2,7 +2,6 @@
 
 #include <diffx/concepts/denoiser.hpp>
 
-#include <cstdint>
 #include <utility>
 
 namespace diffx::denoiser {
