@@ -62,7 +62,7 @@ struct zero_op {
 };
 
 /// input = scale x, for a network that reads the state at another scale or in another type.
-template <class V, class P>
+template <class V, class P, bool InTile = false>
 struct input_op {
   using T = arithmetic_t<V>;
 
@@ -76,7 +76,7 @@ struct input_op {
     read(x + first, n, v);
     for (T& e : v) e *= scale;
     if (n == 4 && reinterpret_cast<std::uintptr_t>(input + first) % alignof(quad<P>) == 0) {
-      return store<true>(v, n, input + first);
+      return store<true, InTile>(v, n, input + first);
     }
     store<false>(v, n, input + first);
 #else
@@ -154,6 +154,10 @@ struct rescale_op {
   }
 };
 
+/// The types of function objects that something launches.
+template <class... Ops>
+struct op_list {};
+
 /// How a prediction is made: branch weights of a fresh evaluation, or cache weights.
 struct prediction_mix {
   std::array<double, pass_data<float>::max_sources> weight{};
@@ -180,6 +184,19 @@ class continuous_block {
   static constexpr bool hooks_per_sample = Guidance::hook == x0_hook::dynamic;
   static constexpr bool copies_input = Prediction::scales_input || !std::is_same_v<V, P>;
   static constexpr bool rescales = Guidance::reduction == guidance_reduction::rescale;
+
+ protected:
+  static constexpr int most_sources = branches > Cache::depth ? branches : Cache::depth;
+  template <int G>
+  using stage_pass =
+      fused_pass<V, G, state_slots, history_size, Solver::noises,
+                 (G > 0 ? Guidance::hook : x0_hook::none), (G > 0 && Variance), Noise, P>;
+  using noise_pass = fused_pass<V, 0, 1, 0, 1, x0_hook::none, false, Noise, P>;
+
+ public:
+  /// Everything that it launches but reductions.
+  using ops = op_list<zero_op<V>, input_op<V, P>, noise_pass, stage_pass<most_sources>,
+                      stage_pass<has_pure_passes<Solver> ? 0 : most_sources>>;
 
   static_assert(history_size <= stage::max_history && state_slots <= stage::max_states &&
                     Solver::noises <= stage::max_noise &&
@@ -366,8 +383,6 @@ class continuous_block {
   }
 
  protected:
-  static constexpr int most_sources = branches > Cache::depth ? branches : Cache::depth;
-
   /// The predictions that this stage combines, and their number.
   template <class Exec>
   int gather(Exec const& exec, prediction_mix const& m, pass_data<V, P>& d) {
@@ -471,8 +486,7 @@ class continuous_block {
     d.noise_key[0].block = block_;
     d.noise_weight[0] = static_cast<T>(spread);
     d.target = x_.data;
-    launch(exec, fused_pass<V, 0, 1, 0, 1, x0_hook::none, false, Noise, P>{d, noise_},
-           spread == 0.0);
+    launch(exec, noise_pass{d, noise_}, spread == 0.0);
     reset();
   }
 
@@ -540,14 +554,9 @@ class continuous_block {
 
   template <int G, class Exec>
   void run_pass(Exec const& exec, pass_data<V, P> const& d, bool noisy) const {
-    constexpr x0_hook hook = G > 0 ? Guidance::hook : x0_hook::none;
-    constexpr bool variance = G > 0 && Variance;
     bool const flat =
-        !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !variance;
-    launch(exec,
-           fused_pass<V, G, state_slots, history_size, Solver::noises, hook, variance, Noise, P>{
-               d, noise_},
-           flat);
+        !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !(G > 0 && Variance);
+    launch(exec, stage_pass<G>{d, noise_}, flat);
   }
 
   // Without anything per sample the rows are one long row, and short rows cost no more than one.

@@ -86,12 +86,17 @@ DIFFX_HD inline void load(V const* from, int n, T (&to)[4]) noexcept {
   }
 }
 
-template <bool Whole, class V, class T>
+/// InTile: not to global memory alone.
+template <bool Whole, bool InTile = false, class V, class T>
 DIFFX_HD inline void store(T const (&from)[4], int n, V* to) noexcept {
   if constexpr (!Whole) {
     for (int i = 0; i < 4; ++i) {
       if (i < n) to[i] = narrowed<V>(from[i]);
     }
+  } else if constexpr (InTile) {
+    quad<V> q;
+    for (int i = 0; i < 4; ++i) q.value[i] = narrowed<V>(from[i]);
+    *reinterpret_cast<quad<V>*>(to) = q;
 #if defined(__CUDA_ARCH__) && defined(__NVCC__)
     // Intrinsics, since the compiler merges plain stores with those of the other branch and then
     // writes one element at a time, with twice the registers.
@@ -124,9 +129,9 @@ DIFFX_HD inline void store(T const (&from)[4], int n, V* to) noexcept {
 ///
 /// G sources, S states, H history tensors, N noise terms; Variance: the prediction has a second
 /// half of learned variances. States are V, predictions P; everything in between is
-/// arithmetic_t<V>.
+/// arithmetic_t<V>. InTile: what it writes is a tile of detail::row_tiles.
 template <class V, int G, int S, int H, int N, x0_hook Hook, bool Variance, class Noise,
-          class P = V>
+          class P = V, bool InTile = false>
 struct fused_pass {
   using T = arithmetic_t<V>;
 
@@ -253,13 +258,13 @@ struct fused_pass {
     }
     auto const write = [&](auto shape) {
       constexpr bool all = decltype(shape)::value;
-      if (d.kept_output != nullptr) store<all>(output, n, d.kept_output + base);
-      if (d.kept_prediction != nullptr) store<all>(combined, n, d.kept_prediction + base);
-      if (d.preview != nullptr) store<all>(x0, n, d.preview + base);
-      store<all>(next, n, d.target + base);
+      if (d.kept_output != nullptr) store<all, InTile>(output, n, d.kept_output + base);
+      if (d.kept_prediction != nullptr) store<all, InTile>(combined, n, d.kept_prediction + base);
+      if (d.preview != nullptr) store<all, InTile>(x0, n, d.preview + base);
+      store<all, InTile>(next, n, d.target + base);
       if (d.next_input != nullptr) {
         for (int i = 0; i < 4; ++i) next[i] = d.input_scale * next[i];
-        store<all>(next, n, d.next_input + base);
+        store<all, InTile>(next, n, d.next_input + base);
       }
     };
     if (whole) {
