@@ -137,16 +137,31 @@ struct sampler {
   }
 
   /// Samples with a search strategy; the verifier scores a batch: (batch_view<T const>,
-  /// span<double>).
+  /// span<double>), off the host (exec, batch_view<T const>, span<double>), both there.
   template <class Exec, class Denoiser, class T, class Verifier, class Noise = noise::counted>
   auto sample_best(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
                    batch_view<T> x, Verifier const& verifier,
                    options<Noise> const& opts = {}) const {
     static_assert(Exec::on_host,
-                  "diffx: a search strategy compares samples in host memory, which this execution "
-                  "object does not reach. Search with exec::host or exec::threads, or start the "
-                  "candidates' runs with noise.fork(k) and compare them yourself.");
-    return search.run(*this, exec, denoiser, grid, x, verifier, opts);
+                  "diffx: this sample_best takes its workspace from the host's memory, which a "
+                  "device does not reach. Bring one of the device's: sample_best(exec, denoiser, "
+                  "grid, x, verifier, workspace, options), of best_workspace_size(...) bytes.");
+    detail::workspace const memory(best_workspace_size(exec, denoiser, x, opts));
+    return sample_best(exec, denoiser, grid, x, verifier, memory.span(), opts);
+  }
+  /// The same in the caller's workspace, reached by the execution object and aligned to 64.
+  template <class Exec, class Denoiser, class T, class Verifier, class Noise = noise::counted>
+  auto sample_best(Exec const& exec, Denoiser const& denoiser, timetable const& grid,
+                   batch_view<T> x, Verifier const& verifier, std::span<std::byte> workspace,
+                   options<Noise> const& opts = {}) const {
+    detail::check_workspace(workspace, best_workspace_size(exec, denoiser, x, opts));
+    return search.run(*this, exec, denoiser, grid, x, verifier, workspace, opts);
+  }
+  /// Bytes of workspace of a search.
+  template <class Exec, class Denoiser, class T, class Noise = noise::counted>
+  std::int64_t best_workspace_size(Exec const& exec, Denoiser const& denoiser, batch_view<T> x,
+                                   options<Noise> const& opts = {}) const {
+    return search.workspace_size(*this, exec, denoiser, x, opts);
   }
 
  private:

@@ -1,4 +1,4 @@
-// expected-error: a search strategy compares samples in host memory
+// expected-error: this sample_best takes its workspace from the host
 #include <diffx/exec/host.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/search/best_of_n.hpp>

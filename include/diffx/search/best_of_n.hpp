@@ -1,12 +1,14 @@
 #pragma once
 
 #include <diffx/concepts/search.hpp>
-#include <diffx/detail/workspace.hpp>
 #include <diffx/error.hpp>
 #include <diffx/run.hpp>
 #include <diffx/search/candidates.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 namespace diffx::search {
 
@@ -15,11 +17,14 @@ namespace diffx::search {
 /// Candidate 0 is what the sampler would give without the search, so more candidates are never
 /// worse; candidate k draws all its noise from `noise.fork(k)` and can be replayed from it.
 ///
-/// Cost      n runs; the verifier sees n batches.
+/// Cost      n runs; the verifier sees n batches; two passes a run to keep the better rows.
 /// Source    Ma et al. 2025, arXiv:2501.09732 (random search).
-/// Shapes    the verifier writes one score per row: (batch_view<T const>, span<double>); of a block
-///           of classes it sees the classes, and what options.fixed keeps is the same in all.
-/// Errors    n < 1, or a score that is NaN, throws with the candidate and the row.
+/// Shapes    the verifier writes one score per row: (batch_view<T const>, span<double>), off the
+///           host (exec, batch_view<T const>, span<double>) with both on the device; of a block of
+///           classes it sees the classes, and what options.fixed keeps is the same in all.
+/// Errors    n < 1, or a score that is NaN, throws with the candidate and the row; off the host
+/// when
+///           all scores are read back, which is the only wait.
 struct best_of_n {
   using kind = search_tag;
   static constexpr std::string_view name = "search::best_of_n";
@@ -28,22 +33,35 @@ struct best_of_n {
 
   int n = 4;
 
+  template <class Sampler, class Exec, class Denoiser, class T, class Noise>
+  std::int64_t workspace_size(Sampler const& sampler, Exec const& exec, Denoiser const& denoiser,
+                              batch_view<T> x, options<Noise> const& opts) const {
+    detail::require(n >= 1, "diffx::search::best_of_n", "n", n, "at least 1");
+    return candidates<Exec, T>::bytes(x, n, reads_start(opts)) +
+           sampler.workspace_size(exec, denoiser, x, opts);
+  }
+
   template <class Sampler, class Exec, class Denoiser, class T, class Verifier, class Noise>
   search_result<T> run(Sampler const& sampler, Exec const& exec, Denoiser const& denoiser,
                        timetable const& grid, batch_view<T> x, Verifier const& verifier,
-                       options<Noise> const& opts) const {
-    detail::require(n >= 1, "diffx::search::best_of_n", "n", n, "at least 1");
-    candidates<T> pool(x);
-    detail::workspace const memory(sampler.workspace_size(exec, denoiser, x, opts));
+                       std::span<std::byte> workspace, options<Noise> const& opts) const {
+    pieces memory(workspace);
+    candidates<Exec, T> pool(exec, x, n, reads_start(opts), memory);
     for (int k = 0; k < n; ++k) {
       options<Noise> mine = opts;
       if (k > 0) mine.noise = opts.noise.fork(static_cast<std::uint64_t>(k));
-      if (opts.start != start::prior) pool.restore_start();
-      auto r = sampler.start(exec, denoiser, grid, pool.trial(), memory.span(), mine);
+      if (reads_start(opts)) pool.restore_start();
+      auto r = sampler.start(exec, denoiser, grid, pool.trial(), memory.rest(), mine);
       pool.count(r.finish());
-      pool.keep_better(k, verifier);
+      pool.keep_better(verifier);
     }
     return pool.finish();
+  }
+
+ private:
+  template <class Noise>
+  static bool reads_start(options<Noise> const& opts) noexcept {
+    return opts.start != start::prior || opts.fixed[0] != nullptr;
   }
 };
 
