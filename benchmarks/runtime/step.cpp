@@ -3,6 +3,8 @@
 
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
+#include <diffx/guidance/dynamic_threshold.hpp>
+#include <diffx/guidance/rescale.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/sampler.hpp>
 #include <diffx/solver/ddim.hpp>
@@ -21,15 +23,20 @@ exec::host const one{};
 exec::threads const two(2);
 
 /// Bytes per element of a step, from the composition: predictions, states and history read, state
-/// and history written. Heun's two stages count together.
+/// and history written. Heun's two stages count together. What is measured over a sample first is
+/// read twice.
 template <class Sampler, class T>
 double floor_bytes() {
   using S = typename Sampler::solver_type;
-  constexpr int branches = Sampler::guidance_type::branches;
+  using G = typename Sampler::guidance_type;
+  constexpr int measured = G::reduction == guidance_reduction::rescale ? G::branches
+                           : G::hook == x0_hook::dynamic               ? G::branches + 1
+                                                                       : 0;
   if constexpr (S::max_evals == 2 && S::states == 2) {
-    return static_cast<double>(sizeof(T)) * (2 * (branches + 2) + 1);  // 28 in float, one branch
+    return static_cast<double>(sizeof(T)) * (2 * (G::branches + 2) + 1);  // 28 in float, one branch
   } else {
-    return static_cast<double>(sizeof(T)) * (2 + branches + S::history + (S::history > 0 ? 1 : 0));
+    return static_cast<double>(sizeof(T)) *
+           (2 + G::branches + measured + S::history + (S::history > 0 ? 1 : 0));
   }
 }
 
@@ -85,6 +92,15 @@ void add(char const* name, S s, G g, Exec const& exec, bool large = false) {
   if (large) b->Args({16, 6'250'000});
 }
 
+// What is measured over a sample costs by the row: short rows, too.
+template <class G>
+void add_measured(char const* name, G g) {
+  auto* const b = benchmark::RegisterBenchmark(name, [=](benchmark::State& state) {
+    step_of<float>(state, compose(solver::ddim{}, g), one);
+  });
+  b->Args({1000, 32})->Args({64, 784})->Args({64, 3072})->UseManualTime();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -102,6 +118,10 @@ int main(int argc, char** argv) {
   add<float>("step/vp-dpmpp_2m_sde-cfg/fp32/threads_2", solver::dpmpp_2m_sde{}, cfg{3.0}, two);
   add<float>("step/vp-heun-none/fp32/threads_2", solver::heun{}, none{}, two);
   add<float>("step/vp-unipc_2-none/fp32/threads_2", solver::unipc<2>{}, none{}, two);
+  add_measured("step/vp-ddim-cfg/fp32/threads_1", cfg{3.0});
+  add_measured("step/vp-ddim-cfg_rescale/fp32/threads_1", guidance::rescale{cfg{3.0}, 0.7});
+  add_measured("step/vp-ddim-none_threshold/fp32/threads_1",
+               guidance::dynamic_threshold{none{}, 0.995, 1.0});
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

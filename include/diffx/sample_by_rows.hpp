@@ -118,7 +118,7 @@ auto record_rows(Sampler const& s, Denoiser const& network, timetable const& gri
 ///
 /// Bytes     an element is read and written once for all steps, when rows (the state, the workspace
 ///           and what the network holds) fit the cache; 0 chooses so many that state and workspace
-///           take 128 KB. A tile allocates its workspace.
+///           take 32 KB. A tile allocates its workspace.
 /// Shapes    x as sampler::sample has it, of one block; options.fixed covers all of x.
 /// Requires  host memory; a network that may be called from several threads at once.
 /// Errors    rows < 0, langevin_norms::batch, whose steps depend on the whole batch, and what
@@ -135,7 +135,7 @@ result sample_by_rows(Sampler const& s, Exec const& exec, Denoiser const& networ
   detail::require(rows >= 0, where, "rows", static_cast<long long>(rows), "at least 0");
   exec::host const alone;
   if (rows == 0) {
-    constexpr std::int64_t cache = 128 * 1024;
+    constexpr std::int64_t cache = 32 * 1024;
     batch_view<T> const one{x.data, 1, x.features, x.first_sample};
     std::int64_t const bytes =
         s.workspace_size(alone, network, one, opts) + x.features * static_cast<int>(sizeof(T));

@@ -46,6 +46,31 @@ TEST_CASE_TEMPLATE("vector bodies, tails and scalar code give the same bits", T,
   }
 }
 
+TEST_CASE_TEMPLATE("rows laid end to end are the rows one by one", T, float, double) {
+  noise::counted const source{22};
+  noise::key const k{7, 2, 1};
+  std::int64_t const before = (std::int64_t{1} << 32) - 3;  // samples carry into the next word
+  for (int const features : {1, 2, 3, 4, 5, 6, 8, 9, 31, 64, 100, 255, 256, 257, 300, 784}) {
+    int const rows = 1200 / features + 3;
+    std::vector<T> whole;
+    for (int row = 0; row < rows; ++row) {
+      std::vector<T> one(static_cast<std::size_t>(features));
+      source.fill(k, before + row, 0, features, one.data());
+      whole.insert(whole.end(), one.begin(), one.end());
+    }
+    auto const size = static_cast<int>(whole.size());
+    for (int first = 0; first < size; first += first < 12 ? 1 : 101) {
+      for (int n = 0; first + n <= size; n += n < 20 ? 1 : 173) {
+        std::vector<T> out(static_cast<std::size_t>(n) + 1, T(99));
+        source.fill_rows(k, before, features, first, n, out.data());
+        REQUIRE(out.back() == T(99));
+        out.pop_back();
+        REQUIRE(same_bits(out, std::vector<T>(whole.begin() + first, whole.begin() + first + n)));
+      }
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("a row filled in two pieces equals the row filled whole", T, float, double) {
   noise::counted const source{21};
   noise::key const k{1 << 19, 4095, 255};

@@ -61,6 +61,18 @@ struct zero_op {
   }
 };
 
+/// The noise of rows laid end to end, as one of a single long row.
+template <class Noise>
+struct end_to_end {
+  Noise noise;
+  std::int64_t features;
+
+  template <class T>
+  void fill(noise::key k, std::int64_t sample, std::int64_t first, int n, T* out) const {
+    noise.fill_rows(k, sample, features, first, n, out);
+  }
+};
+
 /// input = scale x, for a network that reads the state at another scale or in another type.
 template <class V, class P, bool InTile = false>
 struct input_op {
@@ -187,15 +199,16 @@ class continuous_block {
 
  protected:
   static constexpr int most_sources = branches > Cache::depth ? branches : Cache::depth;
-  template <int G>
+  template <int G, class From = Noise>
   using stage_pass =
       fused_pass<V, G, state_slots, history_size, Solver::noises,
-                 (G > 0 ? Guidance::hook : x0_hook::none), (G > 0 && Variance), Noise, P>;
-  using noise_pass = fused_pass<V, 0, 1, 0, 1, x0_hook::none, false, Noise, P>;
+                 (G > 0 ? Guidance::hook : x0_hook::none), (G > 0 && Variance), From, P>;
+  template <class From = Noise>
+  using noise_pass = fused_pass<V, 0, 1, 0, 1, x0_hook::none, false, From, P>;
 
  public:
   /// Everything that it launches but reductions.
-  using ops = op_list<zero_op<V>, input_op<V, P>, noise_pass, stage_pass<most_sources>,
+  using ops = op_list<zero_op<V>, input_op<V, P>, noise_pass<>, stage_pass<most_sources>,
                       stage_pass<has_pure_passes<Solver> ? 0 : most_sources>>;
 
   static_assert(history_size <= stage::max_history && state_slots <= stage::max_states &&
@@ -332,7 +345,7 @@ class continuous_block {
   template <class Exec>
   void draw_prior(Exec const& exec, level const& at, noise::key key) {
     // A state that may hold anything, NaN included, is not multiplied by zero.
-    exec.for_each_tile(x_.batch, x_.features, zero_op<V>{x_.data, fixed_, x_.features});
+    launch(exec, zero_op<V>{x_.data, fixed_, x_.features}, true);
     renoise(exec, 0.0, prior_std(at), key);
   }
 
@@ -486,7 +499,11 @@ class continuous_block {
     d.noise_key[0].block = block_;
     d.noise_weight[0] = static_cast<T>(spread);
     d.target = x_.data;
-    launch(exec, noise_pass{d, noise_}, spread == 0.0);
+    if constexpr (Exec::on_host && row_source<Noise>) {
+      launch(exec, noise_pass<end_to_end<Noise>>{d, {noise_, x_.features}}, true);
+    } else {
+      launch(exec, noise_pass<>{d, noise_}, spread == 0.0);
+    }
     reset();
   }
 
@@ -554,12 +571,18 @@ class continuous_block {
 
   template <int G, class Exec>
   void run_pass(Exec const& exec, pass_data<V, P> const& d, bool noisy) const {
-    bool const flat =
-        !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !(G > 0 && Variance);
-    launch(exec, stage_pass<G>{d, noise_}, flat);
+    constexpr bool by_sample = rescales || hooks_per_sample || (G > 0 && Variance);
+    if constexpr (Exec::on_host && row_source<Noise> && Solver::noises > 0 && !by_sample) {
+      launch(exec, stage_pass<G, end_to_end<Noise>>{d, {noise_, x_.features}}, true);
+    } else {
+      bool const flat =
+          !noisy && d.sample_factor == nullptr && d.sample_limit == nullptr && !(G > 0 && Variance);
+      launch(exec, stage_pass<G>{d, noise_}, flat);
+    }
   }
 
-  // Without anything per sample the rows are one long row, and short rows cost no more than one.
+  // Without anything per sample the rows are one long row, and short rows cost no more than one; on
+  // the host that is so with noise, too, where its source fills rows laid end to end.
   template <class Exec, class Pass>
   void launch(Exec const& exec, Pass const& pass, bool flat) const {
     if (x_.size() == 0) return;

@@ -49,6 +49,31 @@ struct counted {
     }
   }
 
+  /// Elements first .. first + n of rows of `features` laid end to end, of one sample after the
+  /// other. Short rows share the lanes; `first` is any.
+  template <class T>
+  void fill_rows(key k, std::int64_t sample, std::int64_t features, std::int64_t first, int n,
+                 T* out) const noexcept {
+    std::int64_t const row = first / features, column = first - row * features;
+    place at{sample + row, column / 4, static_cast<int>(column % 4)};
+    auto const seed_key = random::key_from_seed(seed);
+    while (n > 0) {
+      std::int64_t const left = features - 4 * at.group;
+      int done;
+      if (at.skip == 0 && left >= 4 * lanes) {
+        done = static_cast<int>(left < n ? left : n);
+        fill(k, at.sample, 4 * at.group, done, out);
+        at = {at.sample + 1, 0, 0};  // where the row has not ended, n has
+      } else if (n > 4 * few_lanes) {
+        done = fill_places<lanes>(seed_key, k, features, at, n, out);
+      } else {
+        done = fill_places<few_lanes>(seed_key, k, features, at, n, out);
+      }
+      n -= done;
+      out += done;
+    }
+  }
+
   /// The words of one position of a block of classes. Normals take one block of words for four
   /// elements; blocks of the state have addresses of their own, so the two never meet.
   DIFFX_HD random::words4 words(key k, std::int64_t sample, std::int64_t position) const noexcept {
@@ -84,6 +109,13 @@ struct counted {
       w2[i] = base.word[2];
       w3[i] = base.word[3];
     }
+    normals_of<Lanes>(seed_key, w0, w1, w2, w3, out);
+  }
+
+  template <int Lanes, class T>
+  static void normals_of(random::philox_key seed_key, std::uint32_t (&w0)[Lanes],
+                         std::uint32_t (&w1)[Lanes], std::uint32_t (&w2)[Lanes],
+                         std::uint32_t (&w3)[Lanes], T* out) noexcept {
     random::philox4x32_lanes(w0, w1, w2, w3, seed_key);
     T z0[Lanes], z1[Lanes], z2[Lanes], z3[Lanes];
     for (int i = 0; i < Lanes; ++i) random::detail::box_muller(w0[i], w1[i], z0[i], z1[i]);
@@ -94,6 +126,55 @@ struct counted {
       out[4 * i + 2] = z2[i];
       out[4 * i + 3] = z3[i];
     }
+  }
+
+  /// A group of four elements, and how many of these are not asked for.
+  struct place {
+    std::int64_t sample, group;
+    int skip = 0;
+  };
+
+  /// The groups of several rows at once. Returns how many elements it wrote, at most n; `at` goes
+  /// on.
+  template <int Lanes, class T>
+  static int fill_places(random::philox_key seed_key, key k, std::int64_t features, place& at,
+                         int n, T* out) noexcept {
+    std::int64_t const groups = (features + 3) / 4;
+    std::uint32_t w0[Lanes], w1[Lanes], w2[Lanes], w3[Lanes];
+    int width[Lanes];  // of the group
+    int const last = static_cast<int>(features - 4 * (groups - 1));
+    int skip = at.skip;
+    for (int i = 0; i < Lanes; ++i) {
+      random::words4 const c = counter(k, at.sample, at.group);
+      w0[i] = c.word[0];
+      w1[i] = c.word[1];
+      w2[i] = c.word[2];
+      w3[i] = c.word[3];
+      bool const ends = ++at.group == groups;
+      width[i] = ends ? last : 4;
+      at.group = ends ? 0 : at.group;
+      at.sample += ends ? 1 : 0;
+    }
+    at.skip = 0;
+    if (last == 4 && skip == 0 && n >= 4 * Lanes) {
+      normals_of<Lanes>(seed_key, w0, w1, w2, w3, out);
+      return 4 * Lanes;
+    }
+    T z[4 * Lanes];
+    normals_of<Lanes>(seed_key, w0, w1, w2, w3, z);
+    int done = 0;
+    for (int i = 0; i < Lanes && done < n; ++i) {
+      int const left = n - done, mine = width[i] - skip;
+      T const* const from = z + 4 * i + skip;
+      if (left >= 4 && skip == 0) {  // what is too much is written again
+        for (int e = 0; e < 4; ++e) out[done + e] = from[e];
+      } else {
+        for (int e = 0; e < mine && e < left; ++e) out[done + e] = from[e];
+      }
+      done += mine < left ? mine : left;
+      skip = 0;
+    }
+    return done;
   }
 };
 

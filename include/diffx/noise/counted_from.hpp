@@ -31,6 +31,12 @@ struct counted_from {
     now().fill(k, sample, first, n, out);
   }
 
+  template <class T>
+  void fill_rows(key k, std::int64_t sample, std::int64_t features, std::int64_t first, int n,
+                 T* out) const noexcept {
+    now().fill_rows(k, sample, features, first, n, out);
+  }
+
   DIFFX_HD random::words4 words(key k, std::int64_t sample, std::int64_t position) const noexcept {
     return now().words(k, sample, position);
   }
