@@ -102,8 +102,9 @@ def report_steps(steps, peers):
         print(f"| {r['case']} | {r['shape']} | {spread(r['us'])} | {spread(r['limit_ratio'])} | "
               f"{peer[0]} | {peer[1]} | {'noisy' if r['noisy'] else ''} |")
     if peers:
-        print(f"\ntorch.randn: {1e9 * statistics.median(p['seconds_per_normal'] for p in peers):.2f}"
-              " ns per normal")
+        size = 1 << 20
+        each = statistics.median(p["seconds"][f"randn/{size}"] for p in peers) / size
+        print(f"\ntorch.randn: {1e9 * each:.2f} ns per normal")
     return table
 
 

@@ -8,18 +8,10 @@ softmax, drawn, and the upper triangle mirrored. Prints one JSON object: seconds
 
     python3 benchmarks/peers/torch_graph.py [--threads 2] [--repeats 5]
 """
-import argparse
-import json
-import statistics
-import sys
-import time
+import eager
+from eager import torch
 
-try:
-    import torch
-    import torch.nn.functional as F
-except ImportError:
-    print("SKIPPED: torch is not installed")
-    sys.exit(77)
+F = torch.nn.functional
 
 SHAPES = [(64, 32, 2), (64, 128, 2), (1, 512, 2), (64, 32, 5), (64, 128, 5), (1, 512, 5)]
 NODE_CLASSES = 4
@@ -57,33 +49,17 @@ def step(x, e, x_logits, e_logits, x_law, e_law):
     return F.one_hot(nodes, NODE_CLASSES).float(), F.one_hot(pairs, classes).float()
 
 
-def seconds(batch, n, classes, repeats):
-    x_law = torch.full((NODE_CLASSES,), 1.0 / NODE_CLASSES)
-    e_law = torch.full((classes,), 0.2 / (classes - 1))
-    e_law[0] = 0.8
-    x = F.one_hot(torch.randint(0, NODE_CLASSES, (batch, n)), NODE_CLASSES).float()
-    e = F.one_hot(torch.randint(0, classes, (batch, n, n)), classes).float()
-    outputs = torch.randn(batch, n, NODE_CLASSES), torch.randn(batch, n, n, classes)
-    times = []
-    for i in range(repeats + 1):
-        start = time.perf_counter()
-        step(x, e, *outputs, x_law, e_law)
-        if i >= 1:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    with torch.inference_mode():
-        measured = {f"step/{b}/{n}/{k}": seconds(b, n, k, args.repeats) for b, n, k in SHAPES}
-    print(json.dumps({"peer": f"torch {torch.__version__} eager", "threads": args.threads,
-                      "seconds": measured}, indent=1))
+def cases(shapes=SHAPES):
+    for batch, n, classes in shapes:
+        x_law = torch.full((NODE_CLASSES,), 1.0 / NODE_CLASSES)
+        e_law = torch.full((classes,), 0.2 / (classes - 1))
+        e_law[0] = 0.8
+        x = F.one_hot(torch.randint(0, NODE_CLASSES, (batch, n)), NODE_CLASSES).float()
+        e = F.one_hot(torch.randint(0, classes, (batch, n, n)), classes).float()
+        given = (x, e, torch.randn(batch, n, NODE_CLASSES), torch.randn(batch, n, n, classes), x_law,
+                 e_law)
+        yield f"step/{batch}/{n}/{classes}", lambda given=given: step(*given)
 
 
 if __name__ == "__main__":
-    main()
+    eager.main({"graph": cases}, repeats=5)

@@ -4,25 +4,17 @@
 Each is written twice: `usual`, as pipelines do it (coefficients are 0-d tensors, the guided network
 sees the state twice, so the input is concatenated and the output split), and `minimal`, the careful
 user's form (Python floats, no concatenation). Prints one JSON object: seconds per step by
-"<solver>-<guidance>/<form>/<batch>/<features>". Needs torch; says so and exits with 77 without it.
+"<solver>-<guidance>/<form>/<batch>/<features>", and of torch.randn by "randn/<size>". Needs torch; says so and exits with 77 without it.
 
     python3 benchmarks/peers/torch_step.py [--threads 2] [--repeats 30]
 """
-import argparse
-import json
-import statistics
-import sys
-import time
-
-try:
-    import torch
-except ImportError:
-    print("SKIPPED: torch is not installed")
-    sys.exit(77)
+import eager
+from eager import torch
 
 # The rows of bench_step: (batch, features) and the shape that a pipeline would have there.
 SHAPES = {(1, 16384): (1, 4, 64, 64), (64, 3072): (64, 3, 32, 32), (8, 65536): (8, 4, 128, 128)}
 SCALE = 3.0
+NORMALS = 1 << 20
 
 
 class Usual:
@@ -92,42 +84,17 @@ class Minimal:
         return x
 
 
-def measure(step, shape, branches, repeats):
-    x = torch.randn(shape)
-    out = torch.randn((branches * shape[0],) + shape[1:])
-    state = {"x0": torch.randn(shape)}
-    times = []
-    for i in range(repeats + 5):
-        start = time.perf_counter()
-        step(x, out, state)
-        if i >= 5:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=30)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    seconds = {}
-    with torch.inference_mode():
-        for form, peer in (("usual", Usual()), ("minimal", Minimal())):
-            for solver in ("ddim", "dpmpp_2m", "dpmpp_2m_sde"):
-                for guidance, branches in (("none", 1), ("cfg", 2)):
-                    for (batch, features), shape in SHAPES.items():
-                        seconds[f"{solver}-{guidance}/{form}/{batch}/{features}"] = measure(
-                            getattr(peer, solver), shape, branches, args.repeats)
-        times = []
-        for _ in range(args.repeats):
-            start = time.perf_counter()
-            torch.randn(1 << 20)
-            times.append(time.perf_counter() - start)
-    print(json.dumps({"peer": f"torch {torch.__version__} eager", "threads": args.threads,
-                      "seconds": seconds,
-                      "seconds_per_normal": statistics.median(times) / (1 << 20)}, indent=1))
+def cases():
+    for form, peer in (("usual", Usual()), ("minimal", Minimal())):
+        for solver in ("ddim", "dpmpp_2m", "dpmpp_2m_sde"):
+            for guidance, branches in (("none", 1), ("cfg", 2)):
+                for (batch, features), shape in SHAPES.items():
+                    x, out = torch.randn(shape), torch.randn((branches * shape[0],) + shape[1:])
+                    state = {"x0": torch.randn(shape)}
+                    yield (f"{solver}-{guidance}/{form}/{batch}/{features}",
+                           lambda f=getattr(peer, solver), x=x, o=out, k=state: f(x, o, k))
+    yield f"randn/{NORMALS}", lambda: torch.randn(NORMALS)
 
 
 if __name__ == "__main__":
-    main()
+    eager.main({"step": cases}, repeats=30)

@@ -12,19 +12,12 @@ by "<peer>/<rows>/<bits>", or "<peer>/<rows>". Needs torch; says so and exits wi
 
     python3 benchmarks/peers/torch_table.py [binary|tabular] [--threads 2] [--repeats 7]
 """
-import argparse
-import json
 import math
-import statistics
-import sys
-import time
 
-try:
-    import torch
-    import torch.nn.functional as F
-except ImportError:
-    print("SKIPPED: torch is not installed")
-    sys.exit(77)
+import eager
+from eager import torch
+
+F = torch.nn.functional
 
 BINARY_SHAPES = [(4096, 100), (4096, 512), (65536, 256)]  # those of bench_binary
 TABULAR_ROWS = [4096, 65536]
@@ -64,9 +57,9 @@ def posterior(x, logits):
     return torch.bernoulli(p * one + (1.0 - p) * zero)
 
 
-def binary_cases():
+def binary_cases(shapes=BINARY_SHAPES):
     for peer in (xor, xor_uniform, threshold, posterior):
-        for rows, bits in BINARY_SHAPES:
+        for rows, bits in shapes:
             x = torch.randint(0, 2, (rows, bits)).float()
             logits = torch.randn(rows, bits)
             yield f"{peer.__name__}/{rows}/{bits}", lambda p=peer, x=x, l=logits: p(x, l)
@@ -128,10 +121,10 @@ class TabularStep:
         return torch.cat([z, self.columns(state[:, NUMBERS:], out[:, NUMBERS:], t)], 1)
 
 
-def tabular_cases():
+def tabular_cases(sizes=TABULAR_ROWS):
     for name, classes in COLUMNS.items():
         step = TabularStep(classes)
-        for rows in TABULAR_ROWS:
+        for rows in sizes:
             hot = [torch.log(F.one_hot(torch.randint(0, k, (rows,)), k).float().clamp(min=1e-30))
                    for k in classes]
             state = torch.cat([torch.randn(rows, NUMBERS)] + hot, 1)
@@ -139,30 +132,5 @@ def tabular_cases():
             yield f"{name}/{rows}", lambda s=step, x=state, o=out: s(x, o)
 
 
-def seconds(call, repeats):
-    times = []
-    for i in range(repeats + 1):
-        start = time.perf_counter()
-        call()
-        if i >= 1:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("kind", nargs="?", choices=["binary", "tabular"])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=7)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    cases = {"binary": binary_cases, "tabular": tabular_cases}
-    with torch.inference_mode():
-        measured = {name: seconds(call, args.repeats)
-                    for kind in ([args.kind] if args.kind else cases) for name, call in cases[kind]()}
-    print(json.dumps({"peer": f"torch {torch.__version__} eager", "threads": args.threads,
-                      "seconds": measured}, indent=1))
-
-
 if __name__ == "__main__":
-    main()
+    eager.main({"binary": binary_cases, "tabular": tabular_cases}, repeats=7)

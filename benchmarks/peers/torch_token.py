@@ -8,17 +8,8 @@ object: seconds by "<peer>/<rows>/<classes>". Needs torch; says so and exits wit
 
     python3 benchmarks/peers/torch_token.py [--threads 2] [--repeats 7]
 """
-import argparse
-import json
-import statistics
-import sys
-import time
-
-try:
-    import torch
-except ImportError:
-    print("SKIPPED: torch is not installed")
-    sys.exit(77)
+import eager
+from eager import torch
 
 SHAPES = [(32, 50257), (256, 50257), (32, 126464)]  # rows of bench_token
 
@@ -63,30 +54,12 @@ PEERS = (softmax_multinomial, gumbel, gumbel_double, softmax_confidence, decode_
          decode_greedy)
 
 
-def measure(peer, rows, classes, repeats):
-    logits = torch.randn(rows, classes)
-    x = torch.full((rows,), classes)
-    times = []
-    for i in range(repeats + 1):
-        start = time.perf_counter()
-        peer(logits, x)
-        if i >= 1:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=7)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    with torch.inference_mode():
-        seconds = {f"{peer.__name__}/{rows}/{classes}": measure(peer, rows, classes, args.repeats)
-                   for peer in PEERS for rows, classes in SHAPES}
-    print(json.dumps({"peer": f"torch {torch.__version__} eager", "threads": args.threads,
-                      "seconds": seconds}, indent=1))
+def cases(shapes=SHAPES):
+    for peer in PEERS:
+        for rows, classes in shapes:
+            logits, x = torch.randn(rows, classes), torch.full((rows,), classes)
+            yield f"{peer.__name__}/{rows}/{classes}", lambda p=peer, l=logits, x=x: p(l, x)
 
 
 if __name__ == "__main__":
-    main()
+    eager.main({"token": cases}, repeats=7)

@@ -15,20 +15,30 @@
 #include <diffx/denoiser/cublas/unet.hpp>
 #include <diffx/denoiser/eigen/random_weights.hpp>
 #endif
+#include <diffx/decode/commit.hpp>
+#include <diffx/decode/confidence.hpp>
+#include <diffx/denoiser/row_local.hpp>
 #include <diffx/exec/cuda_graph.cuh>
 #include <diffx/exec/host.hpp>
+#include <diffx/grid/index.hpp>
 #include <diffx/grid/time.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/noise/counted.hpp>
 #include <diffx/prediction/eps.hpp>
+#include <diffx/prediction/product.hpp>
+#include <diffx/prediction/x0_cavity.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/process/uniform.hpp>
 #include <diffx/process/vp.hpp>
 #include <diffx/process/xor_packed.hpp>
+#include <diffx/recipe/tabddpm.hpp>
+#include <diffx/sample_by_rows.hpp>
 #include <diffx/sampler.hpp>
+#include <diffx/search/resample.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/ddim.hpp>
+#include <diffx/solver/decode.hpp>
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/dpmpp_2m_sde.hpp>
 #include <diffx/solver/heun.hpp>
@@ -46,6 +56,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -165,6 +176,12 @@ double copy_speed(cudaStream_t stream, std::int64_t n) {
   return 2.0 * static_cast<double>(from.bytes()) / std::min(kernel, runtime);
 }
 
+std::size_t free_memory() {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "free memory");
+  return free;
+}
+
 void limits(cudaStream_t stream) {
   if (asked_for("limit/node")) report("limit/node", "us", node_time(stream));
   if (asked_for("limit/launch")) {
@@ -219,6 +236,8 @@ struct job {
   double bytes;  // of a step, from the formula
   int steps;
   int repeats = 21;
+  int grid_steps = 0;  // of which the first `steps` are run; 0: all
+  int runs = 1;        // in one graph
 };
 
 /// Runs the loop on the host and on the device from the same bytes; how many values differ by more
@@ -226,11 +245,9 @@ struct job {
 template <class T, class Sampler, class Network>
 std::int64_t differing(cudaStream_t stream, Sampler const& s, Network const& network,
                        timetable const& grid, std::int64_t batch, std::int64_t features,
-                       diffx::start from) {
-  options<> o{noise::counted{3}};
-  o.start = from;
+                       options<> const& o) {
   std::vector<T> x(static_cast<std::size_t>(batch * features));
-  if (from == start::given) {
+  if (o.start == start::given) {
     auto const bytes = random_floats(x.size() * sizeof(T), 1);
     std::memcpy(x.data(), bytes.data(), bytes.size());
   }
@@ -268,16 +285,20 @@ void time_loop(cudaStream_t stream, job const& j, Sampler const& s, Network cons
                diffx::start from) {
   if (!asked_for(j.name)) return;
   auto const grid = [&] {
+    int const n = j.grid_steps > 0 ? j.grid_steps : j.steps;
     if constexpr (requires { std::declval<Sampler>().process.limit(); }) {
-      return grid::uniform_t(s.process, j.steps);
+      return grid::uniform_t(s.process, n);
     } else if constexpr (requires { std::declval<Sampler>().process.bits(); }) {
-      return grid::uniform_t(s.process, j.steps);
+      return grid::uniform_t(s.process, n);
     } else {
-      return grid::uniform_lambda(s.process, j.steps);
+      return grid::uniform_lambda(s.process, n);
     }
   }();
+  options<> o{noise::counted{3}};
+  o.start = from;
+  o.last_step = j.steps - 1;
   std::int64_t const few = std::max<std::int64_t>(1, std::min<std::int64_t>(j.batch, 4));
-  std::int64_t const differ = differing<T>(stream, s, network, grid, few, j.features, from);
+  std::int64_t const differ = differing<T>(stream, s, network, grid, few, j.features, o);
   if (differ > few * j.features / 500) {
     std::fprintf(stderr, "WRONG: %s: %lld of %lld values are not the host's\n", j.name.c_str(),
                  static_cast<long long>(differ), static_cast<long long>(few * j.features));
@@ -304,17 +325,20 @@ void time_loop(cudaStream_t stream, job const& j, Sampler const& s, Network cons
             "copy");
     }
   }
-  options<> o{noise::counted{3}};
-  o.start = from;
   auto const enqueue = [&](auto const& exec) {
-    s.start(exec, network, grid, view, memory.span(), o).finish();
+    for (int i = 0; i < j.runs; ++i) {
+      s.start(exec, network, grid, view, memory.span(), o).finish();
+    }
   };
   exec::cuda_graph const loop(stream, enqueue);
   events const clock(stream);
-  double const us = clock.time([&] { loop.replay(stream); }, j.repeats) / j.steps;
-  double const streamed = clock.time([&] { enqueue(exec::cuda{stream}); }, j.repeats) / j.steps;
+  double const us = clock.time([&] { loop.replay(stream); }, j.repeats) / (j.steps * j.runs);
+  std::size_t const free_before = free_memory();
+  double const streamed =
+      clock.time([&] { enqueue(exec::cuda{stream}); }, j.repeats) / (j.steps * j.runs);
+  std::size_t const free_after = free_memory();
   double const after = copy_speed(stream, floats);
-  double const nodes = static_cast<double>(loop.nodes()) / j.steps;
+  double const nodes = static_cast<double>(loop.nodes()) / (j.steps * j.runs);
   double const floor = std::max(j.bytes / std::max(before, after), node);
   report(j.name, "us", us);
   report(j.name, "limit_ratio", floor / us);
@@ -323,6 +347,7 @@ void time_loop(cudaStream_t stream, job const& j, Sampler const& s, Network cons
   report(j.name, "stream_us", streamed);
   report(j.name, "nodes", nodes);
   report(j.name, "workspace_B", static_cast<double>(memory.bytes()));
+  report(j.name, "allocated_B", static_cast<double>(free_before) - static_cast<double>(free_after));
 }
 
 template <class Sampler>
@@ -350,19 +375,230 @@ void steps(cudaStream_t stream, char const* name, S solver, G guidance) {
   }
 }
 
+/// ns an element should not depend on the size, nor on how it is cut into samples.
+void scale(cudaStream_t stream) {
+  sampler const s{process::vp<>{}, solver::dpmpp_2m{}};
+  constexpr std::pair<std::int64_t, std::int64_t> shapes[] = {
+      {1, 1000},    {1, 10000},    {1, 100000},     {1, 1000000},   {10, 1000000},
+      {1, 1 << 24}, {64, 1 << 18}, {4096, 1 << 12}, {100, 1000000}, {1000, 1000000}};
+  for (auto const& [batch, features] : shapes) {
+    std::string const name =
+        "scale/vp-dpmpp_2m-none/fp32/" + std::to_string(batch) + "/" + std::to_string(features);
+    auto const n = static_cast<double>(batch * features);
+    time_loop<float>(stream, {name, batch, features, step_bytes<decltype(s)>() * n, 20, 9}, s,
+                     no_op<prediction::eps>{}, start::given);
+  }
+}
+
+/// Every row is drawn once: all masks become classes, or every class gives way to another.
 template <class Process>
-void classes(cudaStream_t stream, char const* name, Process const& process, std::int64_t batch,
-             std::int64_t positions) {
+void draws(cudaStream_t stream, char const* name, Process const& process, std::int64_t batch,
+           std::int64_t positions) {
   int const width = process.limit().classes;
   std::string const full = std::string(name) + "/fp32/" + std::to_string(batch * positions) + "/" +
                            std::to_string(width);
   double const rows = static_cast<double>(batch * positions);
-  constexpr int steps = 4;
-  // A masked row is read in the one step that unmasks it, any other in every step.
-  double const reads = process.limit().mask >= 0 ? 1.0 / steps : 1.0;
-  time_loop<std::int32_t>(
-      stream, {full, batch, positions, rows * (4.0 * width * reads + 8.0), steps, 9},
-      sampler{process, solver::ancestral{}}, no_op<prediction::x0_posterior<>>{}, start::prior);
+  time_loop<std::int32_t>(stream, {full, batch, positions, rows * (4.0 * width + 8.0), 1, 9, 1, 10},
+                          sampler{process, solver::ancestral{}},
+                          no_op<prediction::x0_posterior<>>{}, start::prior);
+}
+
+/// A step of decoding from masks: every position is proposed with its probability, and one of each
+/// row is committed.
+void decodes(cudaStream_t stream, char const* name, decode::proposal const& proposal,
+             std::int64_t batch, std::int64_t positions, int width) {
+  std::string const full = "token/decode-" + std::string(name) + "/fp32/" +
+                           std::to_string(batch * positions) + "/" + std::to_string(width);
+  double const rows = static_cast<double>(batch * positions);
+  solver::decode<decode::probability, decode::per_call> solver;
+  solver.propose = proposal;
+  time_loop<std::int32_t>(stream, {full, batch, positions, rows * (4.0 * width + 8.0), 1, 9, 2, 10},
+                          sampler{process::absorbing<>(width), solver},
+                          no_op<prediction::x0_posterior<>>{}, start::prior);
+}
+
+void tokens(cudaStream_t stream) {
+  constexpr std::pair<std::int64_t, int> shapes[] = {
+      {1, 50257}, {8, 50257}, {64, 50257}, {1, 126464}, {8, 126464}};
+  for (auto const& [batch, width] : shapes) {
+    draws(stream, "token/draw", process::absorbing<>(width), batch, 32);
+    decodes(stream, "greedy", {.temperature = 0.0}, batch, 32, width);
+    decodes(stream, "drawn", {}, batch, 32, width);
+    decodes(stream, "top_k", {.top_k = 50}, batch, 32, width);
+    decodes(stream, "top_p", {.top_p = 0.9}, batch, 32, width);
+  }
+}
+
+// ---- rows of tables ----
+
+/// A step of TabDDPM: six numbers and eight columns of classes.
+void tables(cudaStream_t stream) {
+  using no_op_of_both = no_op<prediction::product<prediction::eps, prediction::x0_cavity<>>>;
+  auto const s = recipe::tabddpm({2, 2, 3, 5, 8, 15, 27, 50});
+  timetable const grid =
+      grid::timesteps(std::get<0>(s.process.parts), grid::index::strided(1000, 10));
+  constexpr std::int64_t numbers = 6, columns = 8, logits = 112;
+  no_op_of_both const network;
+  options<> o{noise::counted{3}};
+  o.last_step = 0;
+  for (std::int64_t const rows : {4096, 65536, 1 << 20}) {
+    std::string const name = "tabular/tabddpm/fp32/" + std::to_string(rows);
+    if (!asked_for(name)) continue;
+    buffer<float> const z(rows * numbers);
+    buffer<std::int32_t> const c(rows * columns);
+    exec::cuda const exec{stream};
+    auto const view = [&](float* numbers_at, std::int32_t* classes_at, std::int64_t n) {
+      return std::tuple{batch_view<float>{numbers_at, n, numbers},
+                        batch_view<std::int32_t>{classes_at, n, columns}};
+    };
+    auto const x = view(z.data(), c.data(), rows);
+    buffer<std::byte> const memory(s.workspace_size(exec, network, x));
+    auto const filling = random_floats(std::min<std::size_t>(memory.bytes(), 1 << 26), 2);
+    for (std::size_t at = 0; at < memory.bytes(); at += filling.size()) {
+      check(cudaMemcpy(memory.data() + at, filling.data(),
+                       std::min(filling.size(), memory.bytes() - at), cudaMemcpyHostToDevice),
+            "copy");
+    }
+    double const bytes = static_cast<double>(rows * (numbers * 12 + columns * 8 + logits * 4));
+    auto const floats = static_cast<std::int64_t>(bytes / 8);
+    double const before = copy_speed(stream, floats), node = node_time(stream);
+    auto const once = [&](auto const& e) {
+      s.start(e, network, grid, x, memory.span(), o).finish();
+    };
+    double const us = time_nodes(stream, 10, once);
+    double const after = copy_speed(stream, floats);
+    report(name, "us", us);
+    report(name, "limit_ratio", std::max(bytes / std::max(before, after), node) / us);
+    report(name, "bytes_floor", bytes);
+  }
+}
+
+// ---- whole loops of rows ----
+
+/// A network of one row at a time, six operations a feature.
+struct wave {
+  prediction::eps prediction{};
+
+  struct op {
+    float const* x;
+    float* out;
+    float shift;
+    DIFFX_HD void operator()(std::int64_t, std::int64_t first, int n) const {
+      for (int i = 0; i < n; ++i) {
+        float const v = x[first + i];
+        out[first + i] = 0.8f * v / (1.0f + 0.1f * v * v) + shift;
+      }
+    }
+  };
+  template <class Exec>
+  void operator()(Exec const& exec, batch_view<float const> x, query const& q,
+                  batch_view<float> out) const {
+    exec.for_each_tile(1, x.size(), op{x.data, out.data, 0.05f * static_cast<float>(q.at.t)});
+  }
+};
+
+/// 2^20 rows through 50 steps: one pass a step over all rows, and a tile of rows through all steps.
+void trajectories(cudaStream_t stream) {
+  sampler const s{process::vp<>{}, solver::dpmpp_2m{}};
+  auto const network = denoiser::row_local<wave::op>(wave{});
+  constexpr int steps = 50;
+  constexpr std::int64_t rows = 1 << 20;
+  auto const grid = grid::uniform_lambda(s.process, steps);
+  options<> const o{noise::counted{3}};
+  for (std::int64_t const features : {8, 16, 64}) {
+    std::string const name =
+        "trajectory/vp-dpmpp_2m-none/fp32/" + std::to_string(rows) + "/" + std::to_string(features);
+    if (!asked_for(name)) continue;
+    exec::cuda const exec{stream};
+    buffer<float> const x(rows * features), y(rows * features);
+    batch_view<float> const by_steps{x.data(), rows, features}, by_rows{y.data(), rows, features};
+    buffer<std::byte> const memory(s.workspace_size(exec, network, by_steps));
+    buffer<std::byte> const passes(sample_by_rows_size(s, network, grid, by_rows, o));
+    exec::cuda_graph const loop(stream, [&](auto const& e) {
+      s.start(e, network, grid, by_steps, memory.span(), o).finish();
+    });
+    exec::cuda_graph const tiles(stream, [&](auto const& e) {
+      sample_by_rows(s, e, network, grid, by_rows, passes.span(), o);
+    });
+    loop.replay(stream);
+    tiles.replay(stream);
+    exec.wait();
+    std::vector<float> a(static_cast<std::size_t>(rows * features)), b(a.size());
+    check(cudaMemcpy(a.data(), x.data(), x.bytes(), cudaMemcpyDeviceToHost), "copy");
+    check(cudaMemcpy(b.data(), y.data(), y.bytes(), cudaMemcpyDeviceToHost), "copy");
+    if (a != b) {
+      std::fprintf(stderr, "WRONG: %s: the two loops give other samples\n", name.c_str());
+      ++wrong;
+      continue;
+    }
+    events const clock(stream);
+    double const us = clock.time([&] { tiles.replay(stream); }, 9) / steps;
+    report(name, "us", us);
+    report(name, "loop_us", clock.time([&] { loop.replay(stream); }, 9) / steps);
+    double const bytes =
+        8.0 * static_cast<double>(rows * features) / steps;  // read and written once
+    report(name, "bytes_floor", bytes);
+    report(name, "limit_ratio", bytes / copy_speed(stream, rows * features) / us);
+  }
+}
+
+// ---- search ----
+
+/// Ancestors from log weights and the rows that move with them, beside a copy of all rows.
+void searches(cudaStream_t stream) {
+  constexpr std::int64_t batch = 1 << 18, features = 64;
+  sampler const s{process::vp<>{}, solver::ddim{.eta = 1.0}};
+  auto const grid = grid::uniform_lambda(s.process, 4);
+  no_op<prediction::eps> const network;
+  for (std::int64_t const particles : {16, 256, 4096}) {
+    std::string const name = "search/resample/fp32/" + std::to_string(batch / particles) + "/" +
+                             std::to_string(particles);
+    if (!asked_for(name)) continue;
+    std::int64_t const groups = batch / particles;
+    std::vector<double> weights(static_cast<std::size_t>(batch));
+    noise::counted{4}.fill({}, 0, 0, static_cast<int>(batch), weights.data());
+    exec::cuda const exec{stream};
+    buffer<double> const there(batch);
+    buffer<std::int64_t> const ancestors(batch);
+    buffer<search::resampled> const found(groups);
+    buffer<std::byte> const room(search::resample_workspace_size(groups, particles));
+    buffer<float> const x(batch * features);
+    batch_view<float> const view{x.data(), batch, features};
+    buffer<std::byte> const memory(s.workspace_size(exec, network, view));
+    check(cudaMemcpy(there.data(), weights.data(), there.bytes(), cudaMemcpyHostToDevice), "copy");
+    noise::key const key{0, 1};
+    auto const draw = [&](auto const& e) {
+      search::resample_on(e, there.data(), groups, particles, noise::counted{3}, key, 0,
+                          room.span(), ancestors.data(), found.data());
+    };
+    auto const all = [&](auto const& e) {
+      auto run = s.start(e, network, grid, view, memory.span(), options{noise::counted{5}});
+      for (int i = 0; i < 10; ++i) {
+        draw(e);
+        run.replace(particles, ancestors.data());
+      }
+    };
+    auto const begun = [&](auto const& e) {
+      s.start(e, network, grid, view, memory.span(), options{noise::counted{5}});
+    };
+    draw(exec);
+    exec.wait();
+    std::vector<std::int64_t> back(static_cast<std::size_t>(batch)), here(back.size());
+    std::vector<search::resampled> of_host(static_cast<std::size_t>(groups));
+    check(cudaMemcpy(back.data(), ancestors.data(), ancestors.bytes(), cudaMemcpyDeviceToHost),
+          "copy");
+    search::resample(weights, particles, noise::counted{3}, key, 0, here, of_host);
+    if (here != back) {
+      std::fprintf(stderr, "WRONG: %s: the ancestors are not the host's\n", name.c_str());
+      ++wrong;
+      continue;
+    }
+    double const us = (time_nodes(stream, 1, all) - time_nodes(stream, 1, begun)) / 10;
+    report(name, "us", us);
+    report(name, "draw_us", time_nodes(stream, 10, draw));
+    report(name, "limit_ratio",
+           8.0 * static_cast<double>(batch * features) / copy_speed(stream, batch * features) / us);
+  }
 }
 
 void bits(cudaStream_t stream) {
@@ -449,12 +685,15 @@ void all(cudaStream_t stream) {
   steps(stream, "dpmpp_2m_sde-none", solver::dpmpp_2m_sde{}, guidance::none{});
   steps(stream, "heun-none", solver::heun{}, guidance::none{});
   steps(stream, "unipc_2-none", solver::unipc<2>{}, guidance::none{});
-  classes(stream, "token/absorbing-ancestral", process::absorbing<>(50257), 1, 32);
-  classes(stream, "token/absorbing-ancestral", process::absorbing<>(50257), 8, 32);
-  classes(stream, "token/absorbing-ancestral", process::absorbing<>(126464), 1, 32);
-  classes(stream, "tabular/uniform-ancestral", process::uniform<>(8), 4096, 32);
-  classes(stream, "graph/uniform-ancestral", process::uniform<>(5), 64, 8128);
+  scale(stream);
+  tokens(stream);
+  draws(stream, "tabular/uniform-ancestral", process::uniform<>(8), 4096, 32);
+  draws(stream, "graph/uniform-ancestral", process::uniform<>(2), 64, 8128);
+  draws(stream, "graph/uniform-ancestral", process::uniform<>(5), 64, 8128);
+  tables(stream);
   bits(stream);
+  trajectories(stream);
+  searches(stream);
 #if DIFFX_BENCH_WITH_CUBLAS
   networks(stream);
 #endif

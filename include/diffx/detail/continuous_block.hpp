@@ -68,8 +68,10 @@ struct end_to_end {
   std::int64_t features;
 
   template <class T>
-  void fill(noise::key k, std::int64_t sample, std::int64_t first, int n, T* out) const {
+  DIFFX_HD void fill(noise::key k, std::int64_t sample, std::int64_t first, int n, T* out) const {
+#if !defined(__CUDA_ARCH__)  // never called there: off the host no pass has this source
     noise.fill_rows(k, sample, features, first, n, out);
+#endif
   }
 };
 
