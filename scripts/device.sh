@@ -294,7 +294,7 @@ stage 'configure' 60 'nvcc tools' "${configure[@]}" &&
 stage 'tests without device' 120 'build' \
   ctest --preset cuda --label-exclude gpu --parallel "$jobs"
 stage 'tests on device' 60 'device build' ctest --preset cuda --label-regex gpu
-stage 'benchmarks' 120 'device build' "$bench"
+stage 'benchmarks' 170 'device build' "$bench"
 # bench_device and the peers print rows as they go: what came before an end is kept.
 stage 'peers' 120 'device torch' "$python" benchmarks/peers/torch_device.py
 # The tools slow the code down 10 to 100 times, so each runs a part of the tests.

@@ -65,7 +65,7 @@ void same_winners(Search const& search) {
   CHECK(test::largest_difference(here, back) < 1e-4);
 }
 
-TEST_CASE("searches have the same winners on the device as on the host") {
+TEST_CASE("searches keep the same samples on the device as on the host") {
   same_winners(diffx::search::best_of_n{6});
   same_winners(diffx::search::zero_order{2, 3, 0.8});
 }
