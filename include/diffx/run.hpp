@@ -75,7 +75,8 @@ struct options {
   diffx::start start = diffx::start::prior;
   int first_step = 0;         // a run may begin and end anywhere on its timetable
   int last_step = -1;         // -1: the timetable's last
-  bool check_finite = false;  // report NaN or inf from the network (one more read of it)
+  bool check_finite = false;  // report NaN or inf from the network (one more read of it, and off
+                              // the host a wait at every evaluation)
   fixed_positions fixed{};    // a mask of what stays, of any block
 };
 
@@ -200,8 +201,9 @@ class run {
 
   /// Bytes of workspace for these shapes; the span given to a run must be aligned to 64.
   static std::int64_t workspace_size(process_type const& process,
-                                     std::tuple<batch_view<Ts>...> const& x) {
-    return size_of(process, x, std::make_index_sequence<blocks>{});
+                                     std::tuple<batch_view<Ts>...> const& x,
+                                     options<Noise> const& opts) {
+    return size_of(process, x, opts, std::make_index_sequence<blocks>{});
   }
 
   bool done() const noexcept { return step_ >= end_; }
@@ -444,7 +446,9 @@ class run {
     noise::check_range(std::get<0>(x).first_sample, std::get<0>(x).batch, std::get<0>(x).features,
                        grid.steps());
     (noise::check_range(0, 0, std::get<B>(x).features, 0), ...);
-    if constexpr (!Exec::on_host) detail::check_finite_is_off(options_.check_finite);
+    if constexpr (!Exec::on_host && !reads_back) {
+      detail::check_finite_is_off(options_.check_finite);
+    }
     static_assert(sizeof(rule::solver_and_exec_must_fit<detail::part_t<0, solver_type>, Exec>) > 0);
     static_assert(
         Exec::on_host || !(keeps_kv || detail::watches_state<cache_type>),
@@ -465,6 +469,7 @@ class run {
     if constexpr (!Exec::on_host) {
       std::byte* end = workspace.data();
       (place_tables<B>(end), ...);
+      bad_there_ = reinterpret_cast<std::int64_t*>(end);
     }
     begin(std::index_sequence<B...>{});
     if (options_.check_finite) {
@@ -473,11 +478,19 @@ class run {
     }
   }
 
+  static constexpr bool reads_back = requires(Exec const& exec, void* to) {
+    exec.read_back(to, to, sizeof(double));
+  };
+
   template <std::size_t... B>
   static std::int64_t size_of(process_type const& process, std::tuple<batch_view<Ts>...> const& x,
-                              std::index_sequence<B...>) {
+                              options<Noise> const& opts, std::index_sequence<B...>) {
     (detail::check_shape(std::get<B>(x).batch, std::get<B>(x).features), ...);
-    return (bytes_of<B>(process, std::get<B>(x)) + ...);
+    std::int64_t const counts =
+        !Exec::on_host && opts.check_finite
+            ? std::get<0>(x).batch * static_cast<std::int64_t>(sizeof(std::int64_t))
+            : 0;
+    return (bytes_of<B>(process, std::get<B>(x)) + ...) + detail::aligned_bytes(counts);
   }
 
   template <std::size_t B>
@@ -516,7 +529,8 @@ class run {
   static blocks_t make_blocks(Sampler const& sampler, Denoiser const& denoiser,
                               std::tuple<batch_view<Ts>...> const& x, options<Noise> const& opts,
                               std::span<std::byte> workspace) {
-    detail::check_workspace(workspace, size_of(sampler.process, x, std::index_sequence<B...>{}));
+    detail::check_workspace(workspace,
+                            size_of(sampler.process, x, opts, std::index_sequence<B...>{}));
     (detail::check_state(std::get<B>(x).data != nullptr || std::get<B>(x).size() == 0,
                          std::get<B>(x).batch == std::get<0>(x).batch),
      ...);
@@ -733,9 +747,7 @@ class run {
       } else {
         (*denoiser_)(*exec_, std::get<0>(blocks_).input(*exec_, at), q, out);
       }
-      if constexpr (Exec::on_host) {
-        if (options_.check_finite) check_finite<0>(out, branch);
-      }
+      if (options_.check_finite) check_finite<0>(out, branch);
     } else {
       auto const out = std::tuple{std::get<B>(blocks_).prediction(branch)...};
       std::size_t const index = stage_position();
@@ -743,9 +755,7 @@ class run {
           *exec_,
           std::tuple{std::get<B>(blocks_).input(*exec_, plan_of<B>().stages()[index].at)...}, q,
           out);
-      if constexpr (Exec::on_host) {
-        if (options_.check_finite) (check_finite<B>(std::get<B>(out), branch), ...);
-      }
+      if (options_.check_finite) (check_finite<B>(std::get<B>(out), branch), ...);
     }
   }
 
@@ -753,8 +763,12 @@ class run {
   template <std::size_t B, class T>
   void check_finite(batch_view<T> out, int branch) {
     if constexpr (class_prediction<prediction_t<B>>) return;
+    std::int64_t* const counts = Exec::on_host ? bad_.data() : bad_there_;
     exec_->for_each_sample(
-        out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, bad_.data()});
+        out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, counts});
+    if constexpr (!Exec::on_host && reads_back) {
+      exec_->read_back(bad_.data(), counts, bad_.size() * sizeof(std::int64_t));
+    }
     detail::report_non_finite(bad_, out.features, out.first_sample,
                               {step_, stage_, branch, (*grid_)[step_], (*grid_)[step_]});
   }
@@ -976,6 +990,7 @@ class run {
   plans_t plans_;
   std::vector<int> offsets_;
   std::vector<std::int64_t> bad_;
+  std::int64_t* bad_there_ = nullptr;  // the same where the executor counts, off the host
   std::tuple<Ts*...> previews_{};
   blocks_t blocks_;
   typename detail::kv_memory_of<keeps_kv, Denoiser, guidance_type::branches>::type kv_;

@@ -81,8 +81,8 @@ struct sampler {
   /// Bytes of workspace that a run over x needs.
   template <class Denoiser, class Exec, class Noise = noise::counted, class... Ts>
   std::int64_t workspace_size(Exec const&, Denoiser const&, std::tuple<batch_view<Ts>...> x,
-                              options<Noise> const& = {}) const {
-    return run<sampler, Exec, Denoiser, Noise, Ts...>::workspace_size(process, x);
+                              options<Noise> const& opts = {}) const {
+    return run<sampler, Exec, Denoiser, Noise, Ts...>::workspace_size(process, x, opts);
   }
   template <class Exec, class Denoiser, class T, class Noise = noise::counted>
   std::int64_t workspace_size(Exec const& exec, Denoiser const& denoiser, batch_view<T> x,

@@ -13,6 +13,7 @@
 #include <diffx/solver/heun.hpp>
 
 #include "../support/compositions.hpp"
+#include "../support/elsewhere.hpp"
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <new>
@@ -255,6 +256,30 @@ TEST_CASE("NaN from the denoiser is reported with its step, sample and branch") 
   CHECK(contains(text, "sample 11"));
   CHECK(contains(text, "branch 1"));
   CHECK(contains(text, "1 values"));
+}
+
+TEST_CASE("off the host the check reads its counts back, and is refused where nothing can be") {
+  auto const s = sampler{test::vp_process{}, solver::ddim{}, guidance::cfg{2.0}};
+  int calls = 0;
+  test::wavy network;
+  network.calls = &calls;
+  network.nan_at = 5;
+  std::vector<float> x(6);
+  batch_view<float> const view{x.data(), 2, 3, 10};
+  options<noise::counted> opts;
+  opts.check_finite = true;
+  auto const grid = test::lambda_grid(4);
+  detail::workspace const memory(s.workspace_size(test::apart{}, network, view, opts));
+  CHECK(s.workspace_size(test::apart{}, network, view) < std::ssize(memory.span()));
+  auto const text = message_of(
+      [&] { s.start(test::apart{}, network, grid, view, memory.span(), opts).finish(); });
+  CHECK(contains(text, "step 2"));
+  CHECK(contains(text, "sample 11"));
+  CHECK(contains(text, "branch 1"));
+  CHECK(contains(text, "1 values"));
+  auto const refusal = message_of(
+      [&] { s.start(test::elsewhere{}, network, grid, view, memory.span(), opts).finish(); });
+  CHECK(contains(refusal, "check_finite = true"));
 }
 
 TEST_CASE("NaN stays in its own sample when the check is off") {

@@ -27,15 +27,25 @@
 
 namespace diffx::detail {
 
-/// Reports a position that cannot be drawn. A kernel has no exceptions: there the launch fails.
+#if defined(__CUDA_ARCH__)
+/// A kernel has no exceptions. The reason goes to stderr, with the block and the thread; the launch
+/// fails with cudaErrorAssert. Numbers would need a stack.
+__device__ inline void stop_kernel(char const* what) {
+#if defined(__NVCC__)
+  __assert_fail(what, "diffx::run", 0, "a step");
+#endif
+  __trap();
+}
+#endif
+
+/// Reports a position that cannot be drawn.
 DIFFX_HD inline void fail_at(char const* what, std::int64_t sample, std::int64_t position,
                              int step) {
 #if defined(__CUDA_ARCH__)
-  static_cast<void>(what);
   static_cast<void>(sample);
   static_cast<void>(position);
   static_cast<void>(step);
-  __trap();
+  stop_kernel(what);
 #else
   fail("diffx::run: " + std::string(what) + " at sample " + text(static_cast<long long>(sample)) +
        ", position " + text(static_cast<long long>(position)) +
@@ -51,7 +61,7 @@ DIFFX_HD inline void fail_class(std::int64_t code, limit_law const& law, std::in
   static_cast<void>(law);
   static_cast<void>(sample);
   static_cast<void>(position);
-  __trap();
+  stop_kernel("a class of the state is no class of the process");
 #else
   fail("diffx::run: a class of the state = " + text(static_cast<long long>(code)) +
        ", which is no class of the process at sample " + text(static_cast<long long>(sample)) +

@@ -81,8 +81,8 @@ inline void check_same_shape(bool same) {
 inline void check_finite_is_off(bool check_finite) {
   if (!check_finite) return;
   fail(
-      "diffx::run: check_finite = true reads the prediction on the host; it must be false with "
-      "this execution object");
+      "diffx::run: check_finite = true waits for a count at every evaluation; it must be false with "
+      "this execution object, which reads nothing back (a recorded loop, sample_by_rows)");
 }
 
 /// What a solver declares about its stages.

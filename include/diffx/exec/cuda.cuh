@@ -86,7 +86,9 @@ inline void check(cudaError_t status, char const* what) {
 ///
 /// Errors    a failed launch throws diffx::error with the runtime's name and text for it, and so
 ///           does wait() with what failed on the device; run::step() says how far the run came.
-///           An earlier error that the caller left unread is reported by the next launch.
+///           An earlier error that the caller left unread is reported by the next launch. Logits
+///           that are no distribution and classes that a process has not stop the kernel with
+///           cudaErrorAssert; the reason is on stderr.
 struct cuda {
   static constexpr bool on_host = false;
 
@@ -106,7 +108,7 @@ struct cuda {
   void for_each_sample(std::int64_t batch, Op const& op) const {
     if (batch == 0) return;
     detail::sample_kernel<<<grid(batch), detail::cuda_block, 0, stream>>>(batch, op);
-    detail::check(cudaGetLastError(), "launch of a reduction");
+    detail::check(cudaGetLastError(), "launch of a pass over samples");
   }
 
   /// op(row, team, tables) for every row, by all threads of a block: detail::team_row.
