@@ -6,6 +6,7 @@
 #include <diffx/detail/exp.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/log.hpp>
+#include <diffx/detail/pass.hpp>
 #include <diffx/error.hpp>
 
 #include <cmath>
