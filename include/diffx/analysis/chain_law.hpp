@@ -28,8 +28,8 @@ namespace diffx::analysis {
 template <class Process, class Denoiser, class Kernel>
 row chain_law(Process const& process, Denoiser const& denoiser, timetable const& grid,
               int positions, row start, Kernel const& kernel) {
-  using logit = typename std::remove_cvref_t<
-      decltype(std::declval<Denoiser const&>().prediction)>::value_type;
+  using prediction = std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
+  using logit = network_value_t<Denoiser, typename prediction::value_type>;
   auto const states = static_cast<std::size_t>(state_count(process)),
              width = static_cast<std::size_t>(process.limit().classes),
              length = static_cast<std::size_t>(positions);

@@ -69,7 +69,7 @@ row law_of_logits(detail::limit_law const& law, int now, std::span<T const> logi
   }
   detail::class_row<T, 1> r;
   r.source[0] = logits.data();
-  r.weight[0] = T(1);
+  r.weight[0] = 1;
   r.classes = law.classes;
   r.excluded = law.mask;
   detail::require(static_cast<int>(logits.size()) == law.classes, "diffx::analysis::law_of_logits",

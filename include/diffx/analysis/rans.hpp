@@ -1,5 +1,6 @@
 #pragma once
 
+#include <diffx/detail/pass.hpp>
 #include <diffx/error.hpp>
 
 #include <cstddef>
@@ -44,7 +45,7 @@ bool slot_widths(std::span<T const> logits, int excluded, int bits,
   double largest = -std::numeric_limits<double>::infinity();
   int likeliest = -1;
   for (int v = 0; v < classes; ++v) {
-    auto const l = static_cast<double>(logits[at(v)]);
+    auto const l = detail::widened<double>(logits[at(v)]);
     if (v == excluded) continue;
     if (!(l < std::numeric_limits<double>::infinity())) return false;
     if (l > largest) {
@@ -58,7 +59,7 @@ bool slot_widths(std::span<T const> logits, int excluded, int bits,
     out[at(v)] = 0;
     if (v == excluded) continue;
     ++coded;
-    double const below = (largest - static_cast<double>(logits[at(v)])) * units;
+    double const below = (largest - detail::widened<double>(logits[at(v)])) * units;
     if (!(below < 32 * 0x1p32)) continue;
     auto const n = static_cast<std::uint64_t>(below);
     // e^-g for the fraction g of a factor of two: 0.7^13 / 13! is below 2^-38.

@@ -6,8 +6,8 @@
 
 namespace diffx::denoiser {
 
-/// A network that reads and writes numbers of another type than the state's: half precision beside
-/// a state in float.
+/// A network that reads and writes numbers of another type than the state's, or logits of another
+/// than the prediction's: half precision beside a state in float or of classes.
 ///
 ///     denoiser::computes_in<__half>(network)
 ///
@@ -16,10 +16,17 @@ namespace diffx::denoiser {
 /// input and saves 2 for every branch. Predictions in a cache stay in that type too. All sums are
 /// in the arithmetic of the state: that of its type, and float for types of 16 bits.
 ///
+/// Of classes the network writes its logits in that type. A row is read as it lies and widened in
+/// registers, so that a logit of 16 bits costs 2 bytes a read; everything after is in float. The
+/// samples are, bit by bit, those of the same logits in float. A logit that is too low for the type
+/// is -inf and rules its class out; one that is too high is +inf, which the run refuses.
+///
 /// Value     any type that converts to and from float with static_cast: __half, __nv_bfloat16,
 ///           _Float16.
 /// Shapes    those of the network.
-/// Requires  a block of numbers with one schedule (process::columns has none in other types).
+/// Requires  blocks of classes, or of numbers with one schedule (process::columns of numbers has
+///           none in other types). Packed bits and points on spheres do not compile. Other wrappers
+///           go inside: they do not pass the type on.
 template <class Value, declared_denoiser D>
 struct computing_in : D {
   using network_value = Value;

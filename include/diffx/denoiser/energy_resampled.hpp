@@ -11,7 +11,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -67,7 +66,6 @@ struct no_resampling_report {
 template <categorical_process Process, class Inner, class Energy,
           class Report = no_resampling_report>
 class energy_resampled {
-  using logit = typename decltype(Inner::prediction)::value_type;
   static_assert(Process::is_absorbing || !decltype(Inner::prediction)::is_cavity,
                 "diffx::denoiser::energy_resampled: a drawn sequence stands for the posterior of "
                 "the data, not for a cavity. Use a network of prediction::x0_posterior with this "
@@ -95,9 +93,9 @@ class energy_resampled {
                     how.temperature, "above 0 and finite");
   }
 
-  template <class Exec, class Code>
+  template <class Exec, class Code, class Logit>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
-                  batch_view<logit> out) const {
+                  batch_view<Logit> out) const {
     static_assert(
         Exec::on_host,
         "diffx::denoiser::energy_resampled works on host memory. Use exec::host or exec::threads.");
@@ -136,12 +134,12 @@ class energy_resampled {
     return key;
   }
 
-  template <class Code>
-  void propose(batch_view<Code const> x, std::int64_t sample, query const& q, logit const* logits,
+  template <class Code, class Logit>
+  void propose(batch_view<Code const> x, std::int64_t sample, query const& q, Logit const* logits,
                Code* x0, double* log_p) const {
     auto const law = process_->limit();
-    detail::class_row<logit, 1> row;
-    row.weight[0] = logit(1);
+    detail::class_row<Logit, 1> row;
+    row.weight[0] = 1;
     row.classes = law.classes;
     row.excluded = law.mask;
     for (std::int64_t l = 0; l < x.features; ++l) {
@@ -180,13 +178,13 @@ class energy_resampled {
     return static_cast<std::int64_t>(chosen);
   }
 
-  template <class Code>
-  void choose_row(std::int64_t positions, logit* logits, Code const* x0) const {
+  template <class Code, class Logit>
+  void choose_row(std::int64_t positions, Logit* logits, Code const* x0) const {
     int const classes = process_->limit().classes;
     for (std::int64_t l = 0; l < positions; ++l) {
       for (int v = 0; v < classes; ++v) {
         logits[l * classes + v] =
-            v == static_cast<int>(x0[l]) ? logit(0) : -std::numeric_limits<logit>::infinity();
+            detail::narrowed<Logit>(v == static_cast<int>(x0[l]) ? 0.0 : -HUGE_VAL);
       }
     }
   }

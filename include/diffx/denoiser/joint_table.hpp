@@ -2,6 +2,7 @@
 
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/process.hpp>
+#include <diffx/detail/pass.hpp>
 #include <diffx/error.hpp>
 #include <diffx/prediction/x0_posterior.hpp>
 
@@ -32,8 +33,6 @@ namespace diffx::denoiser {
 template <class Process, class_prediction Prediction = prediction::x0_posterior<>>
 requires(categorical_process<Process> || matrix_process<Process>)  //
     class joint_table {
-  using logit = typename Prediction::value_type;
-
  public:
   Prediction prediction{};
 
@@ -55,9 +54,9 @@ requires(categorical_process<Process> || matrix_process<Process>)  //
     for (double w : weights_) detail::require(w >= 0.0, where, "a weight", w, "at least 0");
   }
 
-  template <class Exec, class Code>
+  template <class Exec, class Code, class Logit>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
-                  batch_view<logit> out) const {
+                  batch_view<Logit> out) const {
     static_assert(
         Exec::on_host,
         "diffx::denoiser::joint_table works on host memory. Use exec::host or exec::threads.");
@@ -89,8 +88,8 @@ requires(categorical_process<Process> || matrix_process<Process>)  //
 
  private:
   /// `seen(i, k)` is q(k | x0 = i).
-  template <class Code, class Seen>
-  void row(Code const* x, Seen const& seen_law, double alpha, logit* out, std::size_t width) const {
+  template <class Code, class Seen, class Logit>
+  void row(Code const* x, Seen const& seen_law, double alpha, Logit* out, std::size_t width) const {
     auto const law = process_->limit();
     auto const length = static_cast<std::size_t>(positions_),
                v = static_cast<std::size_t>(classes_);
@@ -125,13 +124,13 @@ requires(categorical_process<Process> || matrix_process<Process>)  //
         };
         for (std::size_t i = 0; i < width; ++i) {
           out[l * width + i] =
-              static_cast<logit>(std::log(seen(i) / seen(static_cast<std::size_t>(x[l]))));
+              detail::narrowed<Logit>(std::log(seen(i) / seen(static_cast<std::size_t>(x[l]))));
         }
         continue;
       }
       for (std::size_t i = 0; i < width; ++i) {
         out[l * width + i] =
-            static_cast<logit>(i < v ? std::log(sums[l * v + i] / total) : -HUGE_VAL);
+            detail::narrowed<Logit>(i < v ? std::log(sums[l * v + i] / total) : -HUGE_VAL);
       }
     }
   }

@@ -27,9 +27,6 @@ namespace diffx::denoiser {
 /// Errors    those of the network.
 template <declared_denoiser Network>
 class shifted {
-  using logit =
-      typename std::remove_cvref_t<decltype(std::declval<Network>().prediction)>::value_type;
-
  public:
   std::remove_cvref_t<decltype(std::declval<Network>().prediction)> prediction;
   static constexpr int branches = branches_of<Network>;
@@ -38,16 +35,16 @@ class shifted {
   explicit shifted(Network network)
       : prediction(network.prediction), network_(std::move(network)) {}
 
-  template <class Exec, class Code>
+  template <class Exec, class Code, class Logit>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
-                  batch_view<logit> out) const {
+                  batch_view<Logit> out) const {
     static_assert(
         Exec::on_host,
         "diffx::denoiser::shifted works on host memory. Use exec::host or exec::threads.");
     network_(exec, x, q, out);
     auto const classes = out.features / x.features;
     exec.for_each_sample(x.batch, [&](std::int64_t i) {
-      logit* const row = out.row(i);
+      Logit* const row = out.row(i);
       std::copy_backward(row, row + (x.features - 1) * classes, row + x.features * classes);
     });
   }
@@ -65,10 +62,10 @@ class shifted {
                                 std::vector<kv::role>(static_cast<std::size_t>(batch * positions))};
   }
 
-  template <class Exec, class Code, class Store>
+  template <class Exec, class Code, class Store, class Logit>
   void operator()(Exec const& exec, batch_view<Code const> x, query const& q,
                   batch_view<kv::role const> roles, shifted_store<Store>& store,
-                  batch_view<logit> out) const {
+                  batch_view<Logit> out) const {
     std::int64_t const n = x.features;
     for (std::int64_t i = 0; i < x.batch; ++i) {
       kv::role const* const wanted = roles.row(i);

@@ -35,7 +35,7 @@ requires requires { S::remembers_draws; }
 inline constexpr bool remembers_draws<S> = S::remembers_draws;
 
 /// The block of a run that holds values of this kind. Answer is the type of what the network says
-/// of numbers.
+/// of numbers and of classes.
 template <value_kind Kind, class T, class Process, class Prediction, class Solver, class Guidance,
           class Cache, bool Variance, class Noise, class Answer>
 struct block_of {
@@ -78,14 +78,21 @@ struct block_of<value_kind::categorical, T, Process, Prediction, Solver, Guidanc
     using type = correcting_block<of<typename S::predictor_type>, T, Process, Prediction, S,
                                   Guidance, Noise>;
   };
+  // A network that says no type of its own writes that of its prediction.
+  using logit =
+      std::conditional_t<std::is_same_v<T, Answer>, typename Prediction::value_type, Answer>;
   using type =
-      typename choice<Solver, T, Process, Prediction, Solver, Guidance, Cache, Noise>::type;
+      typename choice<Solver, T, Process, Prediction, Solver, Guidance, Cache, Noise, logit>::type;
 };
 
 template <class T, class Process, class Prediction, class Solver, class Guidance, class Cache,
           bool Variance, class Noise, class Answer>
 struct block_of<value_kind::binary, T, Process, Prediction, Solver, Guidance, Cache, Variance,
                 Noise, Answer> {
+  static_assert(
+      std::is_same_v<T, Answer>,
+      "diffx: logits of packed bits are read in the prediction's own type: leave "
+      "denoiser::computes_in out, or give every bit an integer (process::xor_bernoulli).");
   using type = binary_block<T, Process, Prediction, Solver, Guidance, Noise>;
 };
 
@@ -93,6 +100,9 @@ template <class T, sphere_process Process, class Prediction, class Solver, class
           class Cache, bool Variance, class Noise, class Answer>
 struct block_of<value_kind::continuous, T, Process, Prediction, Solver, Guidance, Cache, Variance,
                 Noise, Answer> {
+  static_assert(std::is_same_v<T, Answer>,
+                "diffx: points on spheres and their logits are in the state's and the prediction's "
+                "own types: leave denoiser::computes_in out.");
   using type = sphere_block<T, Process, Prediction, Solver, Guidance, Noise>;
 };
 

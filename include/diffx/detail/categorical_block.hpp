@@ -79,13 +79,14 @@ requires requires { S::counts_capped; }
 inline constexpr bool counts_capped<S> = S::counts_capped;
 
 /// The one pass that follows an evaluation of a block of classes: every position by itself.
-template <class Code, class T, int G, class Layout, class Prediction, class Solver, class Noise>
+template <class Code, class V, int G, class Layout, class Prediction, class Solver, class Noise>
 struct class_pass {
+  using T = arithmetic_t<V>;
   using tables_type = team_tables<T>;
 
   Code* state;
   std::int64_t positions, first_sample;
-  T const* source[G];
+  V const* source[G];
   T weight[G];
   Layout layout;
   noise::key key;
@@ -100,7 +101,7 @@ struct class_pass {
   DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    class_row<T, G, Tiles> row;
+    class_row<V, G, Tiles> row;
     open(sample, position, row);
     std::int32_t count = counted(index);
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position}, count);
@@ -113,7 +114,7 @@ struct class_pass {
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    team_row<T, G, Team> row(team, tables);
+    team_row<V, G, Team> row(team, tables);
     open(sample, position, row);
     std::int32_t count = counted(index);
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position}, count);
@@ -132,11 +133,11 @@ struct class_pass {
     for (int i = 0; i < rows.count; ++i) {
       asked += law.mask < 0 || static_cast<int>(state[at.index[i]]) == law.mask ? 1 : 0;
     }
-    if (classes > short_rows<T, G>::most_classes || 2 * asked < rows.count) {
+    if (classes > short_rows<V, G>::most_classes || 2 * asked < rows.count) {
       for (int i = 0; i < rows.count; ++i) (*this)(at.index[i]);
       return;
     }
-    short_rows<T, G> read;
+    short_rows<V, G> read;
     read.scan(source, weight, rows, classes, law.mask);
     group_words<Noise> words(noise, key, at, first_sample);
     constexpr bool at_once = !Prediction::is_cavity && takes_groups<Solver>;
@@ -155,7 +156,7 @@ struct class_pass {
     for (int i = 0; i < rows.count; ++i) {
       std::int64_t const index = at.index[i], sample = at.sample[i], position = at.position[i];
       if (fixed != nullptr && fixed[index] != 0) continue;
-      typename short_rows<T, G>::row row(read, i);
+      typename short_rows<V, G>::row row(read, i);
       put(index, sample, position,
           Solver::template advance<Prediction::is_cavity>(layout.weights(position), law,
                                                           static_cast<int>(state[index]), row,
@@ -219,13 +220,13 @@ struct class_pass {
 };
 
 /// The same where a guidance acts on the reverse kernels of its branches.
-template <class Code, class T, int G, bool Cavity, class Solver, class Noise>
+template <class Code, class V, int G, bool Cavity, class Solver, class Noise>
 struct kernel_pass {
   using tables_type = team_kernel_tables;
 
   Code* state;
   std::int64_t positions, first_sample;
-  T const* source[G];  // those asked this time; logits first, then tables
+  V const* source[G];  // those asked this time; logits first, then tables
   double weight[G];
   int sources, kernels;
   double coefficients[categorical_stage::max_weights];
@@ -240,7 +241,7 @@ struct kernel_pass {
   template <int Tiles>
   DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
-    kernel_row<T, G, Tiles> row;
+    kernel_row<V, G, Tiles> row;
     put(index, drawn(index, row));
   }
 
@@ -248,7 +249,7 @@ struct kernel_pass {
   template <class Team>
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_kernel_tables& tables) const {
     if (fixed != nullptr && fixed[index] != 0) return;
-    team_kernel_row<T, G, Team> row(team, tables);
+    team_kernel_row<V, G, Team> row(team, tables);
     int const next = drawn(index, row);
     team.wait();  // all have read the class before one writes another
     if (team.leads()) put(index, next);
@@ -416,15 +417,16 @@ requires requires { C::watches_state; }
 inline constexpr bool watches_state<C> = C::watches_state;
 
 /// The logits of the branches that count, with their weights.
-template <class T, int G>
+template <class V, int G>
 struct class_mix {
-  T const* source[G];
-  T weight[G];
+  V const* source[G];
+  arithmetic_t<V> weight[G];
 };
 
-/// Everything that one block of classes of a run owns, and the passes over it.
+/// Everything that one block of classes of a run owns, and the passes over it. Logit is the type
+/// that the network writes logits in.
 template <class Code, class Process, class Prediction, class Solver, class Guidance, class Cache,
-          class Noise>
+          class Noise, class Logit>
 class categorical_block {
  public:
   static_assert(std::is_integral_v<Code>,
@@ -435,7 +437,7 @@ class categorical_block {
                 "give. Use noise::counted, or a source with words(key, sample, position).");
 
   using value_type = Code;
-  using logit_type = typename Prediction::value_type;
+  using logit_type = Logit;
   using plan_type = categorical_plan;
   static constexpr int branches = Guidance::branches;
   static constexpr int state_slots = 1;
@@ -445,13 +447,10 @@ class categorical_block {
   /// Bytes of workspace for [batch, positions].
   static std::int64_t workspace_bytes(Process const& process, std::int64_t batch,
                                       std::int64_t positions) {
-    std::int64_t const logits = checked_product(
-        laws::logits(process, positions), static_cast<std::int64_t>(sizeof(logit_type)) * branches,
-        "workspace of logits");
     std::int64_t const seen = watches_state<Cache> ? static_cast<std::int64_t>(sizeof(Code)) : 0;
     std::int64_t const capped =
         counts_capped<Solver> ? static_cast<std::int64_t>(sizeof(std::int32_t)) : 0;
-    return checked_product(batch, logits, "workspace of logits") +
+    return logit_bytes(process, batch, positions) +
            checked_product(checked_product(batch, positions, "batch x positions"), seen + capped,
                            "workspace of positions");
   }
@@ -490,7 +489,7 @@ class categorical_block {
       p = logits;
       logits += x.batch * logits_;
     }
-    auto* after = reinterpret_cast<std::byte*>(logits);
+    std::byte* after = workspace + logit_bytes(process, x.batch, x.features);
     if constexpr (counts_capped<Solver>) {
       capped_ = reinterpret_cast<std::int32_t*>(after);
       after += static_cast<std::size_t>(x.size()) * sizeof(std::int32_t);
@@ -563,11 +562,11 @@ class categorical_block {
       auto const at = static_cast<std::size_t>(b);
       if (m.weight[at] == 0.0) continue;
       out.source[used] = predictions_[at];
-      out.weight[used++] = static_cast<logit_type>(m.weight[at]);
+      out.weight[used++] = static_cast<arithmetic_t<logit_type>>(m.weight[at]);
     }
     for (; used < branches; ++used) {
       out.source[used] = out.source[0];
-      out.weight[used] = logit_type(0);
+      out.weight[used] = 0;
     }
     return out;
   }
@@ -626,6 +625,15 @@ class categorical_block {
   std::uint8_t const* fixed() const noexcept { return fixed_; }
 
  private:
+  /// Of all branches, up to where a number of 4 bytes may stand.
+  static std::int64_t logit_bytes(Process const& process, std::int64_t batch,
+                                  std::int64_t positions) {
+    std::int64_t const sample = checked_product(
+        laws::logits(process, positions), static_cast<std::int64_t>(sizeof(logit_type)) * branches,
+        "workspace of logits");
+    return (checked_product(batch, sample, "workspace of logits") + 3) / 4 * 4;
+  }
+
   template <class Exec>
   auto pass_of(Exec const& exec, categorical_stage const& s, prediction_mix const& m) {
     auto const layout = laws_.layout(exec, *process_, s);

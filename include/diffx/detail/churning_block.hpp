@@ -8,10 +8,10 @@ namespace diffx::detail {
 /// A block of classes whose solver plans passes without an evaluation: each noises the classes from
 /// the stage's level `at` to its level `to`.
 template <class Code, class Process, class Prediction, class Solver, class Guidance, class Cache,
-          class Noise>
+          class Noise, class Logit>
 class churning_block
-    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise> {
-  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise>;
+    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise, Logit> {
+  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise, Logit>;
 
  public:
   using base::base;

@@ -5,6 +5,7 @@
 #include <diffx/detail/logit_row.hpp>
 
 #include <cstdint>
+#include <type_traits>
 
 namespace diffx::detail {
 
@@ -19,9 +20,9 @@ namespace diffx::detail {
 ///
 /// With Tiles = 1 it is a row of at most `tile` classes, without filters and measures, that reads
 /// every logit twice and keeps none: on a device nothing but registers.
-template <class T, int G, int Tiles = 1024>
-class class_row : public logit_row<class_row<T, G, Tiles>, T, G> {
-  using parent = logit_row<class_row, T, G>;
+template <class V, int G, int Tiles = 1024>
+class class_row : public logit_row<class_row<V, G, Tiles>, V, G> {
+  using parent = logit_row<class_row, V, G>;
   friend parent;
   using parent::is_nothing;
   using parent::lanes;
@@ -31,6 +32,7 @@ class class_row : public logit_row<class_row<T, G, Tiles>, T, G> {
   using parent::total_;
 
  public:
+  using T = arithmetic_t<V>;
   using parent::classes;
   using parent::excluded;
   using parent::least;
@@ -347,14 +349,15 @@ class class_row : public logit_row<class_row<T, G, Tiles>, T, G> {
 
   /// Mixes n logits from class `first` on.
   DIFFX_HD void load(int first, int n, T (&l)[tile]) const noexcept {
-    T const* const p0 = source[0] + first;
-    for (int k = 0; k < n; ++k) l[k] = weight[0] * p0[k];
+    V const* const p0 = source[0] + first;
+    for (int k = 0; k < n; ++k) l[k] = weight[0] * widened<T>(p0[k]);
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
-      T const* const p = source[g] + first;
+      V const* const p = source[g] + first;
       for (int k = 0; k < n; ++k) {
-        T const mixed = is_nothing(p0[k]) ? nothing : fma(weight[g], p[k], l[k]);
-        l[k] = is_nothing(p[k]) ? nothing : mixed;
+        T const other = widened<T>(p[k]);
+        T const mixed = is_nothing(widened<T>(p0[k])) ? nothing : fma(weight[g], other, l[k]);
+        l[k] = is_nothing(other) ? nothing : mixed;
       }
     }
     if (!is_nothing(least)) {
@@ -372,7 +375,7 @@ class class_row : public logit_row<class_row<T, G, Tiles>, T, G> {
       return add_row(n, s);
     }
 #ifndef __CUDA_ARCH__  // where a bound that is known would unroll both loops
-    if constexpr (G == 1) {
+    if constexpr (G == 1 && std::is_same_v<V, T>) {  // as they lie in memory
       bool const excludes = excluded >= first && excluded < first + n;
       if (n == tile && !excludes && is_nothing(least) && weight[0] > T(0)) {
         reduce<Measure>(source[0] + first, weight[0], tile / lanes, s);

@@ -11,13 +11,14 @@
 namespace diffx::detail {
 
 /// The key of every position: a sweep draws those of the largest anew.
-template <class Code, class T, int G, bool Cavity, class Corrector, class Noise>
+template <class Code, class V, int G, bool Cavity, class Corrector, class Noise>
 struct pick_keys {
+  using T = arithmetic_t<V>;
   using tables_type = team_tables<T>;
 
   Code const* state;
   std::int64_t positions, first_sample;
-  class_mix<T, G> mix;
+  class_mix<V, G> mix;
   double coefficients[categorical_stage::max_weights];
   limit_law law;
   noise::key key;
@@ -29,7 +30,7 @@ struct pick_keys {
   /// By one thread; Tiles as in class_row.
   template <int Tiles>
   DIFFX_HD void alone(std::int64_t index) const {
-    class_row<T, G, Tiles> row;
+    class_row<V, G, Tiles> row;
     bool valid = true;
     double const found = key_of(index, row, valid);
     put(index, found, valid);
@@ -38,7 +39,7 @@ struct pick_keys {
   /// One position by all threads of a team, which calls this with equal arguments.
   template <class Team>
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
-    team_row<T, G, Team> row(team, tables);
+    team_row<V, G, Team> row(team, tables);
     bool valid = true;
     double const found = key_of(index, row, valid);
     if (team.leads()) put(index, found, valid);
@@ -97,11 +98,12 @@ struct order_picks {
 };
 
 /// Draws the picked positions anew.
-template <class Code, class T, int G, bool Cavity, class Corrector, class Noise>
+template <class Code, class V, int G, bool Cavity, class Corrector, class Noise>
 struct redraw_picks {
+  using T = arithmetic_t<V>;
   using tables_type = team_tables<T>;
 
-  pick_keys<Code, T, G, Cavity, Corrector, Noise> of;
+  pick_keys<Code, V, G, Cavity, Corrector, Noise> of;
   Code* state;
   std::int32_t const* order;
   std::int64_t picks;
@@ -113,7 +115,7 @@ struct redraw_picks {
   DIFFX_HD void alone(std::int64_t index) const {
     std::int64_t const at = place(index);
     if (at < 0) return;
-    class_row<T, G, Tiles> row;
+    class_row<V, G, Tiles> row;
     put(at, drawn(at, row));
   }
 
@@ -122,7 +124,7 @@ struct redraw_picks {
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     std::int64_t const at = place(index);
     if (at < 0) return;
-    team_row<T, G, Team> row(team, tables);
+    team_row<V, G, Team> row(team, tables);
     int const next = drawn(at, row);
     team.wait();  // all have read the class before one writes another
     if (team.leads()) put(at, next);

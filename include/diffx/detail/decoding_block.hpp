@@ -157,13 +157,14 @@ DIFFX_HD double order_uniform(Noise const& noise, int block, std::int64_t sample
 
 /// Proposes a class for every open position of the current blocks, with how sure it is; for the
 /// committed ones as well if they may be edited.
-template <class Code, class T, int G, class Confidence, class Value, class Noise>
+template <class Code, class V, int G, class Confidence, class Value, class Noise>
 struct propose_pass {
+  using T = arithmetic_t<V>;
   using tables_type = team_tables<T>;
 
   std::int64_t positions, first_sample;
   int width, mask;
-  T const* source[G];
+  V const* source[G];
   T weight[G];
   decode::proposal shape;
   bool as_shaped;            // confidence is read from the shaped row
@@ -180,7 +181,7 @@ struct propose_pass {
   DIFFX_HD void operator()(std::int64_t index) const {
     place const at = place_of(index);
     if (!asks(at)) return;
-    class_row<T, G> row;
+    class_row<V, G> row;
     put(at, answer(at, row));
   }
 
@@ -189,7 +190,7 @@ struct propose_pass {
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     place const at = place_of(index);
     if (!asks(at)) return;
-    team_row<T, G, Team> row(team, tables);
+    team_row<V, G, Team> row(team, tables);
     answers const found = answer(at, row);
     if (team.leads()) put(at, found);
   }
@@ -344,10 +345,10 @@ struct commit_pass {
 /// state, and three passes after an evaluation. A position's logits are read only if it may be
 /// committed.
 template <class Code, class Process, class Prediction, class Solver, class Guidance, class Cache,
-          class Noise>
+          class Noise, class Logit>
 class decoding_block
-    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise> {
-  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise>;
+    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise, Logit> {
+  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise, Logit>;
   using commit_type = typename Solver::commit_type;
   using confidence_type = typename Solver::confidence_type;
 

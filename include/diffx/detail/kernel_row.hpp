@@ -4,6 +4,7 @@
 #include <diffx/detail/exp.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/log.hpp>
+#include <diffx/detail/pass.hpp>
 
 #include <limits>
 
@@ -38,13 +39,13 @@ struct class_kernel {
 ///
 /// A Row says row.sum_all(l): the largest of l(k), and the sum of exp(l(k)) relative to it. Sums
 /// within a tile are taken in 16 lanes, all in double and always in the same order. No libm.
-template <class Row, class T, int G>
+template <class Row, class V, int G>
 class kernel_mix {
  public:
   static constexpr double nothing = -std::numeric_limits<double>::infinity();
   static constexpr int branches = G;
 
-  T const* source[G];
+  V const* source[G];
   double weight[G];
   class_kernel kernel[G];
   int sources = 0;
@@ -59,8 +60,8 @@ class kernel_mix {
     DIFFX_UNROLLED
     for (int g = 0; g < G; ++g) {
       if (g >= kernels) continue;
-      T const* const l = source[g];
-      self().sum_all([&](int k) { return k == law.mask ? nothing : static_cast<double>(l[k]); });
+      V const* const l = source[g];
+      self().sum_all([&](int k) { return k == law.mask ? nothing : widened<double>(l[k]); });
       valid = valid && total_ > 0.0 && total_ - total_ == 0.0;
       normaliser_[g] = log_total();
     }
@@ -69,7 +70,7 @@ class kernel_mix {
 
   /// The probability of a data class in one row of logits; after normalise().
   DIFFX_HD double data_probability(int g, int k) const noexcept {
-    double const l = static_cast<double>(source[g][k]);
+    double const l = widened<double>(source[g][k]);
     return k == law.mask || l == nothing ? 0.0 : exp(l - normaliser_[g]);
   }
 
@@ -112,7 +113,7 @@ class kernel_mix {
     DIFFX_UNROLLED
     for (int g = 0; g < G; ++g) {
       if (g >= sources) break;
-      double const l = static_cast<double>(source[g][k]);
+      double const l = widened<double>(source[g][k]);
       double log_q = l;
       if (g < kernels) {
         double const limit = is_here ? kernel[g].here.limit : kernel[g].other.limit;
@@ -156,9 +157,9 @@ class kernel_mix {
 /// normalise() reads the rows of logits once, scan() all rows once, draw() one tile of them again.
 /// With Tiles = 1 it is one of at most 256 classes that reads everything twice and keeps nothing:
 /// on a device nothing but registers.
-template <class T, int G, int Tiles = 256>
-class kernel_row : public kernel_mix<kernel_row<T, G, Tiles>, T, G> {
-  using parent = kernel_mix<kernel_row, T, G>;
+template <class V, int G, int Tiles = 256>
+class kernel_row : public kernel_mix<kernel_row<V, G, Tiles>, V, G> {
+  using parent = kernel_mix<kernel_row, V, G>;
   friend parent;
   using parent::lanes;
   using parent::largest_;

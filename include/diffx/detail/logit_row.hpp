@@ -2,6 +2,7 @@
 
 #include <diffx/config.hpp>
 #include <diffx/detail/exp.hpp>
+#include <diffx/detail/pass.hpp>
 #include <diffx/random.hpp>
 
 #include <cmath>
@@ -53,6 +54,9 @@ struct entropy_sums {
 /// to 1 / T are that at temperature T. A class that any branch rules out (-inf) is ruled out,
 /// whatever the sign of its weight.
 ///
+/// Logits are stored as V and read into arithmetic_t<V>: those of 16 bits cost 2 bytes a read, and
+/// no wider copy is written.
+///
 /// A filter is a least logit that a class must have; after one another scan() is needed. Classes
 /// that tie with the last one kept are kept. A Row says
 ///
@@ -61,13 +65,14 @@ struct entropy_sums {
 ///     row.least_with(low, bound, weigh) the largest logit l such that the whole numbers weigh(l')
 ///                                       of the classes from l on sum to more than the bound; the
 ///                                       smallest from `low` on if all do not
-template <class Row, class T, int G>
+template <class Row, class V, int G>
 class logit_row {
  public:
+  using T = arithmetic_t<V>;
   static constexpr T nothing = -std::numeric_limits<T>::infinity();
   static constexpr int tile = 256;
 
-  T const* source[G];
+  V const* source[G];
   T weight[G];
   int classes;        // logits of the row
   int excluded = -1;  // a class that is no data: the mask
@@ -141,12 +146,12 @@ class logit_row {
   DIFFX_HD static bool is_nothing(T l) noexcept { return l == nothing; }
 
   DIFFX_HD T logit(int k) const noexcept {
-    T const first = source[0][k];
+    T const first = widened<T>(source[0][k]);
     if (k == excluded || is_nothing(first)) return nothing;
     T sum = rounded_product(weight[0], first);
     for (int g = 1; g < G; ++g) {
       if (weight[g] == T(0)) continue;
-      T const other = source[g][k];
+      T const other = widened<T>(source[g][k]);
       if (is_nothing(other)) return nothing;
       sum = fma(weight[g], other, sum);
     }

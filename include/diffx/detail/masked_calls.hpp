@@ -3,6 +3,7 @@
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/process.hpp>
 #include <diffx/decode/order.hpp>
+#include <diffx/detail/pass.hpp>
 #include <diffx/error.hpp>
 #include <diffx/grid/ardm.hpp>
 
@@ -33,7 +34,7 @@ struct masked_network {
                 "diffx: this analysis reads the logits on the host: use exec::host or "
                 "exec::threads, and a denoiser that fills host memory.");
   using prediction = std::remove_cvref_t<decltype(std::declval<Denoiser const&>().prediction)>;
-  using logit = typename prediction::value_type;
+  using logit = network_value_t<Denoiser, typename prediction::value_type>;
 };
 
 /// -log softmax(row)_k without the excluded class, in nats; +inf for a class of probability 0; NaN
@@ -42,14 +43,14 @@ template <class T>
 double class_loss(std::span<T const> row, int excluded, int k) noexcept {
   double largest = -std::numeric_limits<double>::infinity();
   for (std::size_t v = 0; v < row.size(); ++v) {
-    if (static_cast<int>(v) != excluded) largest = std::max(largest, static_cast<double>(row[v]));
+    if (static_cast<int>(v) != excluded) largest = std::max(largest, widened<double>(row[v]));
   }
   double sum = 0.0;
   for (std::size_t v = 0; v < row.size(); ++v) {
     if (static_cast<int>(v) == excluded) continue;
-    sum += std::exp(static_cast<double>(row[v]) - largest);
+    sum += std::exp(widened<double>(row[v]) - largest);
   }
-  return std::log(sum) - (static_cast<double>(row[static_cast<std::size_t>(k)]) - largest);
+  return std::log(sum) - (widened<double>(row[static_cast<std::size_t>(k)]) - largest);
 }
 
 /// Refuses tokens that no network of the process predicts.

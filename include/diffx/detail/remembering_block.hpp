@@ -25,13 +25,14 @@ struct total_op {
 };
 
 /// The pass after an evaluation where every position remembers how probable its class was.
-template <class Code, class T, int G, bool Cavity, class Solver, class Rule, class Noise>
+template <class Code, class V, int G, bool Cavity, class Solver, class Rule, class Noise>
 struct remembering_pass {
+  using T = arithmetic_t<V>;
   using tables_type = team_tables<T>;
 
   Code* state;
   std::int64_t positions, first_sample;
-  class_mix<T, G> mix;
+  class_mix<V, G> mix;
   double coefficients[categorical_stage::max_weights];
   limit_law law;
   noise::key key;
@@ -46,7 +47,7 @@ struct remembering_pass {
   template <int Tiles>
   DIFFX_HD void alone(std::int64_t index) const {
     if (fixed != nullptr && fixed[index] != 0) return;
-    class_row<T, G, Tiles> row;
+    class_row<V, G, Tiles> row;
     double mine = psi[index];
     int const next = drawn(index, row, mine);
     put(index, next, mine);
@@ -56,7 +57,7 @@ struct remembering_pass {
   template <class Team>
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     if (fixed != nullptr && fixed[index] != 0) return;
-    team_row<T, G, Team> row(team, tables);
+    team_row<V, G, Team> row(team, tables);
     double mine = psi[index];
     int const next = drawn(index, row, mine);
     team.wait();  // all have read the class before one writes another
@@ -102,10 +103,10 @@ struct forget_draws {
 /// A block of classes whose solver asks how probable each class was when it was drawn: a number of
 /// every position, infinite for classes that were given.
 template <class Code, class Process, class Prediction, class Solver, class Guidance, class Cache,
-          class Noise>
+          class Noise, class Logit>
 class remembering_block
-    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise> {
-  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise>;
+    : public categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise, Logit> {
+  using base = categorical_block<Code, Process, Prediction, Solver, Guidance, Cache, Noise, Logit>;
   using rule = typename Solver::rule_type;
 
  public:

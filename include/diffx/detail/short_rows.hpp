@@ -12,15 +12,16 @@ namespace diffx::detail {
 /// where a row on its own is a loop or two over a handful of numbers.
 ///
 /// Every number is that of class_row, bit for bit: sums are taken in the same order.
-template <class T, int G>
+template <class V, int G>
 class short_rows {
  public:
+  using T = arithmetic_t<V>;
   static constexpr int lanes = row_group::most, most_classes = row_group::most_classes;
-  static constexpr T nothing = class_row<T, G>::nothing;
+  static constexpr T nothing = class_row<V, G>::nothing;
 
   /// Reads the rows of a group, of `classes` <= most_classes; `excluded` is a class that is no
   /// data.
-  void scan(T const* const (&source)[G], T const (&weight)[G], row_group const& rows, int classes,
+  void scan(V const* const (&source)[G], T const (&weight)[G], row_group const& rows, int classes,
             int excluded) noexcept {
     classes_ = classes;
     transpose(source[0], rows, logit_);
@@ -113,10 +114,10 @@ class short_rows {
   }
 
   /// Row by row, since that is how they are read from memory.
-  void transpose(T const* source, row_group const& rows, T (&to)[most_classes][lanes]) const {
-    T const* p = source + rows.first_logit;
+  void transpose(V const* source, row_group const& rows, T (&to)[most_classes][lanes]) const {
+    V const* p = source + rows.first_logit;
     for (int i = 0; i < rows.count; ++i, p += rows.logit_step) {
-      for (int k = 0; k < classes_; ++k) to[k][i] = p[k];
+      for (int k = 0; k < classes_; ++k) to[k][i] = widened<T>(p[k]);
     }
     for (int i = rows.count; i < lanes; ++i) {
       for (int k = 0; k < classes_; ++k) to[k][i] = T(0);
@@ -124,7 +125,7 @@ class short_rows {
   }
 
   /// Adds the other branches.
-  void mix(T const* const (&source)[G], T const (&weight)[G], row_group const& rows) noexcept {
+  void mix(V const* const (&source)[G], T const (&weight)[G], row_group const& rows) noexcept {
     T first[most_classes][lanes], other[most_classes][lanes];
     transpose(source[0], rows, first);
     for (int g = 1; g < G; ++g) {

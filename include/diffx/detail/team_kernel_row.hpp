@@ -16,9 +16,9 @@ struct team_kernel_tables {
 
 /// The guided reverse kernel (kernel_mix) of many classes, read by a team of threads: with the
 /// numbers of kernel_row, bit for bit. Teams are as in team_row.
-template <class T, int G, class Team>
-class team_kernel_row : public kernel_mix<team_kernel_row<T, G, Team>, T, G> {
-  using parent = kernel_mix<team_kernel_row, T, G>;
+template <class V, int G, class Team>
+class team_kernel_row : public kernel_mix<team_kernel_row<V, G, Team>, V, G> {
+  using parent = kernel_mix<team_kernel_row, V, G>;
   friend parent;
   using parent::lanes;
   using parent::largest_;

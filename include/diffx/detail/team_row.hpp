@@ -31,9 +31,9 @@ struct team_tables {
 ///     team.gather(v, all) the values of the group, by lane; all of the team call it
 ///
 /// Every thread calls everything, with equal arguments, and gets the same answers.
-template <class T, int G, class Team>
-class team_row : public logit_row<team_row<T, G, Team>, T, G> {
-  using parent = logit_row<team_row, T, G>;
+template <class V, int G, class Team>
+class team_row : public logit_row<team_row<V, G, Team>, V, G> {
+  using parent = logit_row<team_row, V, G>;
   friend parent;
   using parent::is_nothing;
   using parent::lanes;
@@ -43,6 +43,7 @@ class team_row : public logit_row<team_row<T, G, Team>, T, G> {
   using parent::total_;
 
  public:
+  using T = arithmetic_t<V>;
   using parent::classes;
   using parent::nothing;
   using parent::tile;

@@ -6,6 +6,7 @@
 #include <diffx/detail/exp.hpp>
 #include <diffx/detail/limit_law.hpp>
 #include <diffx/detail/log.hpp>
+#include <diffx/detail/pass.hpp>
 #include <diffx/error.hpp>
 
 #include <cmath>
@@ -193,7 +194,7 @@ struct defog {
       for (int g = 0; g < Row::branches; ++g) {
         if (g >= row.sources) break;
         if (g >= row.kernels) {
-          double const l = y < law.classes ? static_cast<double>(row.source[g][y]) : 0.0;
+          double const l = y < law.classes ? detail::widened<double>(row.source[g][y]) : 0.0;
           if (l == Row::nothing) return 0.0;
           sum += row.weight[g] * l;
           continue;
