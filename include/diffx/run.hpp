@@ -497,21 +497,23 @@ class run {
   static std::int64_t bytes_of(process_type const& process, batch_view<value_t<B>> const& x) {
     return detail::aligned_bytes(
                block_t<B>::workspace_bytes(detail::part<B>(process), x.batch, x.features)) +
-           table_bytes<B>(process);
+           table_bytes<B>(process, x);
   }
 
   template <std::size_t B>
   static constexpr bool has_tables = !Exec::on_host && requires(part_process<B> const& process) {
-    block_t<B>::table_bytes(process);
+    block_t<B>::table_bytes(process, 0, 0);
   };
 
   /// Off the host a block's tables follow its buffers.
   template <std::size_t B>
-  static std::int64_t table_bytes(process_type const& process) {
+  static std::int64_t table_bytes(process_type const& process, batch_view<value_t<B>> const& x) {
     if constexpr (has_tables<B>) {
-      return detail::aligned_bytes(block_t<B>::table_bytes(detail::part<B>(process)));
+      return detail::aligned_bytes(
+          block_t<B>::table_bytes(detail::part<B>(process), x.batch, x.features));
     } else {
       static_cast<void>(process);
+      static_cast<void>(x);
       return 0;
     }
   }
@@ -521,7 +523,7 @@ class run {
     auto& block = std::get<B>(blocks_);
     end += bytes_of<B>(sampler_->process, block.x());
     if constexpr (has_tables<B>) {
-      block.place_tables(*exec_, end - table_bytes<B>(sampler_->process));
+      block.place_tables(*exec_, end - table_bytes<B>(sampler_->process, block.x()));
     }
   }
 

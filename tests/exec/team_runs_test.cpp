@@ -206,6 +206,58 @@ TEST_CASE("teams mix the kernels that one thread mixes") {
       5);
 }
 
+namespace {
+
+/// Counts the rows that teams were given.
+struct counting_teams : test::by_teams {
+  std::int64_t* rows;
+
+  template <class Op>
+  void for_each_row(std::int64_t n, Op const& op) const {
+    *rows += n;
+    by_teams::for_each_row(n, op);
+  }
+};
+
+/// Teams share the rows of this composition, which are 18 a call.
+template <class Prediction, class Sampler>
+void compare_shared(Sampler const& s, int width, std::int64_t parts) {
+  table<Prediction> network;
+  network.width = width;
+  CAPTURE(width);
+  std::int64_t rows = 0;
+  CHECK(sampled(counting_teams{{}, &rows}, s, network) == sampled(diffx::exec::host{}, s, network));
+  CHECK(rows == 6 * batch * positions * (parts > 1 ? parts + 1 : 1));
+}
+
+}  // namespace
+
+TEST_CASE("several teams share each of a few long rows") {
+  diffx::process::absorbing<> const masks(9001);
+  diffx::process::uniform<> const flat(9001);
+  solver::ancestral const step;
+  compare_shared<x0_posterior<>>(diffx::sampler{masks, step}, 9001, 2);
+  compare_shared<x0_posterior<>>(diffx::sampler{flat, step, guidance::cfg{2.0}}, 9001, 2);
+  compare_shared<x0_cavity<>>(diffx::sampler{flat, step}, 9001, 2);
+  diffx::process::uniform<diffx::schedule::log_linear> const some_signal(
+      9001, diffx::schedule::log_linear{1e-3});
+  compare_shared<concrete_score<>>(diffx::sampler{some_signal, solver::tau_leaping{}}, 9001, 2);
+  // Five teams of 17 tiles, the last of which has 15; and rows that are not worth it.
+  compare_shared<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(21000), step}, 21000,
+                                 5);
+  compare_shared<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(7900), step}, 7900, 1);
+
+  solver::decode<decode::margin, decode::entropy_sum> sure;
+  compare_shared<x0_posterior<>>(diffx::sampler{masks, sure}, 9001, 2);
+  sure.propose = {.temperature = 0.8, .top_k = 300, .top_p = 0.9};
+  sure.as_shaped = true;
+  compare_shared<x0_posterior<>>(diffx::sampler{masks, sure, guidance::cfg{1.5}}, 9001, 2);
+  solver::decode<decode::neg_entropy, decode::pace> edits;
+  edits.commit.steps = 6;
+  edits.propose.temperature = 0.0;
+  compare_shared<x0_posterior<double>>(diffx::sampler{masks, edits}, 9001, 2);
+}
+
 TEST_CASE("a row that is no distribution is reported by one thread of a team") {
   diffx::process::absorbing<> const masks(700);
   table<x0_posterior<>> network;

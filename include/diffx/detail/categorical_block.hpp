@@ -15,6 +15,7 @@
 #include <diffx/detail/short_rows.hpp>
 #include <diffx/detail/team_kernel_row.hpp>
 #include <diffx/detail/team_row.hpp>
+#include <diffx/detail/workspace.hpp>
 #include <diffx/error.hpp>
 
 #include <array>
@@ -93,6 +94,7 @@ struct class_pass {
   Noise noise;
   std::uint8_t const* fixed;  // null, or 1 where the class stays
   std::int32_t* capped;       // of every position, where the solver counts
+  shared_sums<T> shared{};
 
   DIFFX_HD void operator()(std::int64_t index) const { alone<1024>(index); }
 
@@ -114,7 +116,7 @@ struct class_pass {
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     if (fixed != nullptr && fixed[index] != 0) return;
     std::int64_t const sample = index / positions, position = index - sample * positions;
-    team_row<V, G, Team> row(team, tables);
+    team_row<V, G, Team> row(team, tables, shared, index);
     open(sample, position, row);
     std::int32_t count = counted(index);
     int const next = drawn(index, row, {&noise, key, first_sample + sample, position}, count);
@@ -122,6 +124,17 @@ struct class_pass {
     if (!team.leads()) return;
     if (next != static_cast<int>(state[index])) put(index, sample, position, next);
     note(index, count);
+  }
+
+  template <class Team>
+  DIFFX_HD void scan_part(std::int64_t index, int part, Team const& team,
+                          team_tables<T>& tables) const {
+    if (fixed != nullptr && fixed[index] != 0) return;
+    std::int64_t const sample = index / positions, position = index - sample * positions;
+    team_row<V, G, Team, true> row(team, tables, shared, index, part);
+    open(sample, position, row);
+    std::int32_t count = 0;
+    drawn(index, row, {&noise, key, first_sample + sample, position}, count);
   }
 
   /// The positions of a group at once; the same draws.
@@ -455,8 +468,12 @@ class categorical_block {
                            "workspace of positions");
   }
 
-  /// Bytes for the laws, off the host.
-  static std::int64_t table_bytes(Process const& process) { return laws::table_bytes(process); }
+  /// Bytes for the laws and for what teams share of a few long rows, off the host.
+  static std::int64_t table_bytes(Process const& process, std::int64_t batch,
+                                  std::int64_t positions) {
+    std::int64_t const rows = batch * positions;
+    return aligned_bytes(laws::table_bytes(process)) + shared_bytes(process, rows, rows);
+  }
   /// Takes the laws there, before anything else.
   template <class Exec>
   void place_tables(Exec const& exec, std::byte* room) {
@@ -467,6 +484,7 @@ class categorical_block {
                   "upload(to, from, bytes), as exec::cuda has it, or use process::uniform or "
                   "process::absorbing.");
     laws_.place(exec, room);
+    shared_ = reinterpret_cast<row_number*>(room + aligned_bytes(laws::table_bytes(*process_)));
   }
 
   categorical_block(batch_view<Code> x, std::byte* workspace, Process const& process,
@@ -624,6 +642,32 @@ class categorical_block {
   limit_law const& law() const noexcept { return laws_.law(); }
   std::uint8_t const* fixed() const noexcept { return fixed_; }
 
+ protected:
+  using row_number = arithmetic_t<logit_type>;
+
+  /// What teams share of `rows` long rows of which `asked` are read at once: nothing where these
+  /// are work enough for a device.
+  static std::int64_t shared_bytes(Process const& process, std::int64_t rows, std::int64_t asked) {
+    if constexpr (column_process<Process>) {
+      return 0;  // columns of tables have short rows
+    } else {
+      int const classes = process.limit().classes;
+      return shared_sums<row_number>::parts_of(asked, classes) > 1
+                 ? shared_sums<row_number>::bytes(rows, classes)
+                 : 0;
+    }
+  }
+  template <class Exec>
+  shared_sums<row_number> shared(std::int64_t asked) const noexcept {
+    if constexpr (Exec::on_host || column_process<Process>) {
+      return {};
+    } else {
+      int const classes = laws_.longest();
+      return {shared_, shared_sums<row_number>::tiles_of(classes),
+              shared_sums<row_number>::parts_of(asked, classes)};
+    }
+  }
+
  private:
   /// Of all branches, up to where a number of 4 bytes may stand.
   static std::int64_t logit_bytes(Process const& process, std::int64_t batch,
@@ -640,6 +684,7 @@ class categorical_block {
     using layout_type = std::remove_const_t<decltype(layout)>;
     class_pass<Code, logit_type, branches, layout_type, Prediction, Solver, Noise> pass{
         x_.data, x_.features, x_.first_sample, {}, {}, layout, s.key, noise_, fixed_, capped_};
+    pass.shared = shared<Exec>(x_.size());
     pass.key.block = block_;
     auto const mixed = mix(m);
     for (int b = 0; b < branches; ++b) {
@@ -720,6 +765,7 @@ class categorical_block {
   std::array<logit_type*, static_cast<std::size_t>(branches)> predictions_{};
   std::uint8_t const* fixed_ = nullptr;
   std::int32_t* capped_ = nullptr;
+  row_number* shared_ = nullptr;  // [rows, 3, tiles], off the host
   std::byte* seen_ = nullptr;
   bool has_seen_ = false;
 };

@@ -145,7 +145,7 @@ class column_block
   }
 
   /// Bytes for the coefficients of a pass, off the host.
-  static std::int64_t table_bytes(Process const& process) {
+  static std::int64_t table_bytes(Process const& process, std::int64_t, std::int64_t) {
     return process.size() * static_cast<std::int64_t>(sizeof(column_part<T>));
   }
   template <class Exec>

@@ -2,7 +2,7 @@
 
 #include <diffx/detail/categorical_block.hpp>
 #include <diffx/detail/decoding_block.hpp>
-#include <diffx/detail/run_checks.hpp>
+#include <diffx/detail/workspace.hpp>
 
 #include <cstddef>
 #include <cstdint>

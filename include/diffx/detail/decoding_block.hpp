@@ -4,7 +4,7 @@
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/proposal.hpp>
 #include <diffx/detail/categorical_block.hpp>
-#include <diffx/detail/run_checks.hpp>
+#include <diffx/detail/workspace.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -177,6 +177,7 @@ struct propose_pass {
   Code* proposed;
   double* confidence;
   double* value;
+  shared_sums<T> shared;
 
   DIFFX_HD void operator()(std::int64_t index) const {
     place const at = place_of(index);
@@ -190,9 +191,18 @@ struct propose_pass {
   DIFFX_HD void operator()(std::int64_t index, Team const& team, team_tables<T>& tables) const {
     place const at = place_of(index);
     if (!asks(at)) return;
-    team_row<V, G, Team> row(team, tables);
+    team_row<V, G, Team> row(team, tables, shared, index);
     answers const found = answer(at, row);
     if (team.leads()) put(at, found);
+  }
+
+  template <class Team>
+  DIFFX_HD void scan_part(std::int64_t index, int part, Team const& team,
+                          team_tables<T>& tables) const {
+    place const at = place_of(index);
+    if (!asks(at)) return;
+    team_row<V, G, Team, true> row(team, tables, shared, index, part);
+    answer(at, row);
   }
 
  private:
@@ -367,6 +377,13 @@ class decoding_block
            workspace_alignment;
   }
 
+  /// The solver says how long a block is, and the workspace must do for all.
+  static std::int64_t table_bytes(Process const& process, std::int64_t batch,
+                                  std::int64_t positions) {
+    std::int64_t const own = base::table_bytes(process, 0, 0);
+    return own + base::shared_bytes(process, batch * positions, batch);
+  }
+
   decoding_block(batch_view<Code> x, std::byte* workspace, Process const& process,
                  Prediction const& prediction, Guidance const& guidance, Solver const& solver,
                  Noise const& noise, int block)
@@ -430,6 +447,7 @@ class decoding_block
     propose.proposed = proposed_;
     propose.confidence = confidence_;
     propose.value = value_;
+    propose.shared = base::template shared<Exec>(asked());
     for_each_row(exec, x.size(), law.classes, propose);
 
     commit_pass<Code, commit_type, Noise> commit{};
@@ -539,6 +557,12 @@ class decoding_block
   }
 
  private:
+  /// Positions that are read at once.
+  std::int64_t asked() const noexcept {
+    auto const x = base::x();
+    bool const blocks = solver_.block > 0 && solver_.block < x.features;
+    return x.batch * (blocks ? solver_.block : x.features);
+  }
   bool from_origin() const noexcept { return solver_.align == decode::align::after_prompt; }
 
   template <class Exec>

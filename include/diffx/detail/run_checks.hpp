@@ -3,6 +3,7 @@
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/concepts/solver.hpp>
 #include <diffx/detail/continuous_block.hpp>
+#include <diffx/detail/workspace.hpp>
 #include <diffx/error.hpp>
 
 #include <cstddef>
@@ -15,12 +16,6 @@
 // for every composition.
 
 namespace diffx::detail {
-
-inline constexpr std::int64_t workspace_alignment = 64;
-
-inline std::int64_t aligned_bytes(std::int64_t bytes) noexcept {
-  return (bytes + workspace_alignment - 1) / workspace_alignment * workspace_alignment;
-}
 
 inline void check_shape(std::int64_t batch, std::int64_t features) {
   require(batch >= 0, "diffx::run", "batch", static_cast<long long>(batch), "at least 0");
@@ -81,7 +76,8 @@ inline void check_same_shape(bool same) {
 inline void check_finite_is_off(bool check_finite) {
   if (!check_finite) return;
   fail(
-      "diffx::run: check_finite = true waits for a count at every evaluation; it must be false with "
+      "diffx::run: check_finite = true waits for a count at every evaluation; it must be false "
+      "with "
       "this execution object, which reads nothing back (a recorded loop, sample_by_rows)");
 }
 

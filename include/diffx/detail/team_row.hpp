@@ -20,6 +20,38 @@ struct team_tables {
   std::int64_t count[max_groups];
 };
 
+/// Where the sums of the tiles of rows lie that several teams scan, so that a few rows are work for
+/// a whole device.
+template <class T>
+struct shared_sums {
+  T* at = nullptr;  // [rows, 3, tiles]: the largest logit, the sum and what is measured besides
+  std::int64_t tiles = 0;
+  int parts = 1;  // teams of a row
+
+  /// Of a row; null where every team scans a row of its own.
+  DIFFX_HD T* of(std::int64_t row) const noexcept {
+    return parts < 2 ? nullptr : at + row * 3 * tiles;
+  }
+
+  static std::int64_t tiles_of(int classes) noexcept {
+    std::int64_t const tiles = (classes + team_tables<T>::tile - 1) / team_tables<T>::tile;
+    return tiles < team_tables<T>::max_tiles ? tiles : team_tables<T>::max_tiles;
+  }
+  /// Teams of a row, so that `rows` of them are 256 teams, two for every multiprocessor of a large
+  /// device. A row is read at the speed of what a team has under way at once, 16 KB; so are its
+  /// parts, which pay for one launch more if each of the team's groups has a tile in each.
+  static int parts_of(std::int64_t rows, int classes) noexcept {
+    constexpr std::int64_t teams = 256;
+    if (rows < 1) return 1;
+    std::int64_t const most = tiles_of(classes) / team_tables<T>::max_groups;
+    std::int64_t const parts = teams / rows < most ? teams / rows : most;
+    return parts < 2 ? 1 : static_cast<int>(parts);
+  }
+  static std::int64_t bytes(std::int64_t rows, int classes) noexcept {
+    return rows * 3 * tiles_of(classes) * static_cast<std::int64_t>(sizeof(T));
+  }
+};
+
 /// A long row that a team of threads reads once and draws from: with the numbers of class_row, bit
 /// for bit, since sums are taken in the same order or are of whole numbers.
 ///
@@ -31,8 +63,11 @@ struct team_tables {
 ///     team.gather(v, all) the values of the group, by lane; all of the team call it
 ///
 /// Every thread calls everything, with equal arguments, and gets the same answers.
-template <class V, int G, class Team>
-class team_row : public logit_row<team_row<V, G, Team>, V, G> {
+///
+/// With shared sums the first scan() takes them from there instead of reading the row. Where one
+/// Part of the row is scanned, it leaves them there and is false, so that nothing is drawn.
+template <class V, int G, class Team, bool Part = false>
+class team_row : public logit_row<team_row<V, G, Team, Part>, V, G> {
   using parent = logit_row<team_row, V, G>;
   friend parent;
   using parent::is_nothing;
@@ -50,6 +85,14 @@ class team_row : public logit_row<team_row<V, G, Team>, V, G> {
 
   DIFFX_HD team_row(Team const& team, team_tables<T>& tables) noexcept
       : team_(team), tables_(&tables) {}
+  DIFFX_HD team_row(Team const& team, team_tables<T>& tables, shared_sums<T> const& shared,
+                    std::int64_t row, int part = 0) noexcept
+      : team_(team),
+        tables_(&tables),
+        shared_(shared.of(row)),
+        stride_(static_cast<int>(shared.tiles)),
+        part_(part),
+        parts_(shared.parts) {}
 
   /// False if the row is no distribution.
   template <row_measure Measure = row_measure::none>
@@ -57,18 +100,24 @@ class team_row : public logit_row<team_row<V, G, Team>, V, G> {
     width_ = tile;
     while (static_cast<std::int64_t>(width_) * team_tables<T>::max_tiles < classes) width_ *= 2;
     tiles_ = (classes + width_ - 1) / width_;
+    if constexpr (Part) {
+      if (shared_ == nullptr) return false;
+      int const each = (tiles_ + parts_ - 1) / parts_, from = part_ * each;
+      add_tiles<Measure>(from, from + each < tiles_ ? from + each : tiles_, shared_,
+                         shared_ + stride_, shared_ + 2 * stride_);
+      shared_ = nullptr;
+      return false;
+    }
     team_.wait();  // the tables of the row before are no longer read
-    for (int i = team_.group(); i - team_.group() < tiles_; i += team_.groups()) {
-      chunk_sums sums{nothing, 0, Measure == row_measure::margin ? nothing : T(0)};
-      // A group without a tile of its own goes along: all of the team gather.
-      for (int first = i * width_; first < (i + 1) * width_; first += tile) {
-        add_chunk<Measure>(first, sums);
+    if (shared_ == nullptr) {
+      add_tiles<Measure>(0, tiles_, tables_->top, tables_->sum, tables_->other);
+    } else {
+      for (int i = team_.rank(); i < tiles_; i += team_.size()) {
+        tables_->top[i] = shared_[i];
+        tables_->sum[i] = shared_[stride_ + i];
+        if constexpr (Measure != row_measure::none) tables_->other[i] = shared_[2 * stride_ + i];
       }
-      if (team_.lane() == 0 && i < tiles_) {
-        tables_->top[i] = sums.top;
-        tables_->sum[i] = sums.sum;
-        if constexpr (Measure != row_measure::none) tables_->other[i] = sums.other;
-      }
+      shared_ = nullptr;  // what is scanned next is shaped
     }
     team_.wait();
     largest_ = nothing;
@@ -156,6 +205,23 @@ class team_row : public logit_row<team_row<V, G, Team>, V, G> {
     T top, sum;
     T other;  // the second largest, or the sum of exp(l - top) (l - top)
   };
+
+  /// The sums of tiles, a group of threads each.
+  template <row_measure Measure>
+  DIFFX_HD void add_tiles(int begin, int end, T* top, T* sum, T* other) const noexcept {
+    for (int i = begin + team_.group(); i - team_.group() < end; i += team_.groups()) {
+      chunk_sums sums{nothing, 0, Measure == row_measure::margin ? nothing : T(0)};
+      // A group without a tile of its own goes along: all of the team gather.
+      for (int first = i * width_; first < (i + 1) * width_; first += tile) {
+        add_chunk<Measure>(first, sums);
+      }
+      if (team_.lane() == 0 && i < end) {
+        top[i] = sums.top;
+        sum[i] = sums.sum;
+        if constexpr (Measure != row_measure::none) other[i] = sums.other;
+      }
+    }
+  }
 
   DIFFX_HD int end_of(int i) const noexcept {
     return (i + 1) * width_ < classes ? (i + 1) * width_ : classes;
@@ -376,6 +442,8 @@ class team_row : public logit_row<team_row<V, G, Team>, V, G> {
   Team team_;
   team_tables<T>* tables_;
   int width_ = tile, tiles_ = 0;
+  T* shared_ = nullptr;  // this row's
+  int stride_ = 0, part_ = 0, parts_ = 1;
 };
 
 }  // namespace diffx::detail

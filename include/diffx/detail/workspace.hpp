@@ -7,6 +7,12 @@
 
 namespace diffx::detail {
 
+inline constexpr std::int64_t workspace_alignment = 64;
+
+inline std::int64_t aligned_bytes(std::int64_t bytes) noexcept {
+  return (bytes + workspace_alignment - 1) / workspace_alignment * workspace_alignment;
+}
+
 /// One aligned allocation, for callers who do not bring a workspace of their own.
 class workspace {
  public:

@@ -2,7 +2,7 @@
 
 #include <diffx/concepts/denoiser.hpp>
 #include <diffx/config.hpp>
-#include <diffx/detail/run_checks.hpp>
+#include <diffx/detail/workspace.hpp>
 #include <diffx/error.hpp>
 #include <diffx/run.hpp>
 
