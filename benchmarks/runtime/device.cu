@@ -17,6 +17,7 @@
 #endif
 #include <diffx/decode/commit.hpp>
 #include <diffx/decode/confidence.hpp>
+#include <diffx/denoiser/computes_in.hpp>
 #include <diffx/denoiser/row_local.hpp>
 #include <diffx/exec/cuda_graph.cuh>
 #include <diffx/exec/host.hpp>
@@ -44,6 +45,7 @@
 #include <diffx/solver/heun.hpp>
 #include <diffx/solver/unipc.hpp>
 
+#include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -229,6 +231,19 @@ std::vector<std::byte> random_floats(std::size_t bytes, std::uint64_t seed) {
   return out;
 }
 
+/// Of a type of 16 bits the upper halves: bfloat16.
+template <class Stored>
+std::vector<std::byte> random_numbers(std::size_t bytes, std::uint64_t seed) {
+  if constexpr (sizeof(Stored) != 2) return random_floats(bytes, seed);
+  auto const wide = random_floats(2 * bytes, seed);
+  std::vector<std::byte> out(bytes);
+  for (std::size_t i = 0; i + 1 < bytes; i += 2) {
+    out[i] = wide[2 * i + 2];
+    out[i + 1] = wide[2 * i + 3];
+  }
+  return out;
+}
+
 /// What a case needs to be timed: a state of [batch, features], and the bytes of a step.
 struct job {
   std::string name;
@@ -242,7 +257,7 @@ struct job {
 
 /// Runs the loop on the host and on the device from the same bytes; how many values differ by more
 /// than rounding.
-template <class T, class Sampler, class Network>
+template <class T, class Stored, class Sampler, class Network>
 std::int64_t differing(cudaStream_t stream, Sampler const& s, Network const& network,
                        timetable const& grid, std::int64_t batch, std::int64_t features,
                        options<> const& o) {
@@ -253,7 +268,7 @@ std::int64_t differing(cudaStream_t stream, Sampler const& s, Network const& net
   }
   batch_view<T> const here{x.data(), batch, features};
   auto const size = static_cast<std::size_t>(s.workspace_size(exec::host{}, network, here));
-  auto const filling = random_floats(size, 2);
+  auto const filling = random_numbers<Stored>(size, 2);
   buffer<T> const there(batch * features);
   buffer<std::byte> const memory(static_cast<std::int64_t>(size));
   check(cudaMemcpy(there.data(), x.data(), there.bytes(), cudaMemcpyHostToDevice), "copy");
@@ -280,7 +295,7 @@ std::int64_t differing(cudaStream_t stream, Sampler const& s, Network const& net
   return differ;
 }
 
-template <class T, class Sampler, class Network>
+template <class T, class Stored = float, class Sampler, class Network>
 void time_loop(cudaStream_t stream, job const& j, Sampler const& s, Network const& network,
                diffx::start from) {
   if (!asked_for(j.name)) return;
@@ -298,7 +313,7 @@ void time_loop(cudaStream_t stream, job const& j, Sampler const& s, Network cons
   o.start = from;
   o.last_step = j.steps - 1;
   std::int64_t const few = std::max<std::int64_t>(1, std::min<std::int64_t>(j.batch, 4));
-  std::int64_t const differ = differing<T>(stream, s, network, grid, few, j.features, o);
+  std::int64_t const differ = differing<T, Stored>(stream, s, network, grid, few, j.features, o);
   if (differ > few * j.features / 500) {
     std::fprintf(stderr, "WRONG: %s: %lld of %lld values are not the host's\n", j.name.c_str(),
                  static_cast<long long>(differ), static_cast<long long>(few * j.features));
@@ -318,7 +333,7 @@ void time_loop(cudaStream_t stream, job const& j, Sampler const& s, Network cons
                        std::min(state.size(), x.bytes() - at), cudaMemcpyHostToDevice),
             "copy");
     }
-    auto const filling = random_floats(std::min<std::size_t>(memory.bytes(), 1 << 26), 2);
+    auto const filling = random_numbers<Stored>(std::min<std::size_t>(memory.bytes(), 1 << 26), 2);
     for (std::size_t at = 0; at < memory.bytes(); at += filling.size()) {
       check(cudaMemcpy(memory.data() + at, filling.data(),
                        std::min(filling.size(), memory.bytes() - at), cudaMemcpyHostToDevice),
@@ -391,30 +406,35 @@ void scale(cudaStream_t stream) {
 }
 
 /// Every row is drawn once: all masks become classes, or every class gives way to another.
-template <class Process>
+template <class Logit = float, class Process>
 void draws(cudaStream_t stream, char const* name, Process const& process, std::int64_t batch,
            std::int64_t positions) {
   int const width = process.limit().classes;
-  std::string const full = std::string(name) + "/fp32/" + std::to_string(batch * positions) + "/" +
-                           std::to_string(width);
+  std::string const full = std::string(name) + (sizeof(Logit) == 2 ? "/bf16/" : "/fp32/") +
+                           std::to_string(batch * positions) + "/" + std::to_string(width);
   double const rows = static_cast<double>(batch * positions);
-  time_loop<std::int32_t>(stream, {full, batch, positions, rows * (4.0 * width + 8.0), 1, 9, 1, 10},
-                          sampler{process, solver::ancestral{}},
-                          no_op<prediction::x0_posterior<>>{}, start::prior);
+  double const bytes = rows * (static_cast<double>(sizeof(Logit)) * width + 8.0);
+  time_loop<std::int32_t, Logit>(
+      stream, {full, batch, positions, bytes, 1, 9, 1, 10}, sampler{process, solver::ancestral{}},
+      denoiser::computes_in<Logit>(no_op<prediction::x0_posterior<>>{}), start::prior);
 }
 
 /// A step of decoding from masks: every position is proposed with its probability, and one of each
 /// row is committed.
+template <class Logit = float>
 void decodes(cudaStream_t stream, char const* name, decode::proposal const& proposal,
              std::int64_t batch, std::int64_t positions, int width) {
-  std::string const full = "token/decode-" + std::string(name) + "/fp32/" +
+  std::string const full = "token/decode-" + std::string(name) +
+                           (sizeof(Logit) == 2 ? "/bf16/" : "/fp32/") +
                            std::to_string(batch * positions) + "/" + std::to_string(width);
   double const rows = static_cast<double>(batch * positions);
+  double const bytes = rows * (static_cast<double>(sizeof(Logit)) * width + 8.0);
   solver::decode<decode::probability, decode::per_call> solver;
   solver.propose = proposal;
-  time_loop<std::int32_t>(stream, {full, batch, positions, rows * (4.0 * width + 8.0), 1, 9, 2, 10},
-                          sampler{process::absorbing<>(width), solver},
-                          no_op<prediction::x0_posterior<>>{}, start::prior);
+  time_loop<std::int32_t, Logit>(stream, {full, batch, positions, bytes, 1, 9, 2, 10},
+                                 sampler{process::absorbing<>(width), solver},
+                                 denoiser::computes_in<Logit>(no_op<prediction::x0_posterior<>>{}),
+                                 start::prior);
 }
 
 void tokens(cudaStream_t stream) {
@@ -426,6 +446,9 @@ void tokens(cudaStream_t stream) {
     decodes(stream, "drawn", {}, batch, 32, width);
     decodes(stream, "top_k", {.top_k = 50}, batch, 32, width);
     decodes(stream, "top_p", {.top_p = 0.9}, batch, 32, width);
+    draws<__nv_bfloat16>(stream, "token/draw", process::absorbing<>(width), batch, 32);
+    decodes<__nv_bfloat16>(stream, "greedy", {.temperature = 0.0}, batch, 32, width);
+    decodes<__nv_bfloat16>(stream, "drawn", {}, batch, 32, width);
   }
 }
 

@@ -766,9 +766,11 @@ class run {
   void check_finite(batch_view<T> out, int branch) {
     if constexpr (class_prediction<prediction_t<B>>) return;
     std::int64_t* const counts = Exec::on_host ? bad_.data() : bad_there_;
-    exec_->for_each_sample(
-        out.batch, detail::non_finite_op<T>{{out.data, out.batch, out.features, 0}, counts});
-    if constexpr (!Exec::on_host && reads_back) {
+    detail::non_finite_op<T> const op{{out.data, out.batch, out.features, 0}, counts};
+    if constexpr (Exec::on_host) {
+      exec_->for_each_sample(out.batch, op);
+    } else if constexpr (reads_back) {
+      exec_->for_each_sample(out.batch, op);
       exec_->read_back(bad_.data(), counts, bad_.size() * sizeof(std::int64_t));
     }
     detail::report_non_finite(bad_, out.features, out.first_sample,

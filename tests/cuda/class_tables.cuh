@@ -49,12 +49,12 @@ struct table_of_ratios : table<Prediction> {
 };
 
 template <class Prediction, template <class> class Network = table, class Sampler>
-void compare(Sampler const& s, int width) {
-  constexpr std::int64_t batch = 64, positions = 33;
+void compare(Sampler const& s, int width, std::int64_t batch = 64) {
+  constexpr std::int64_t positions = 33;
   auto const grid = diffx::grid::uniform_t(s.process, 6);
   Network<Prediction> network;
   network.width = width;
-  std::vector<std::int32_t> host(batch * positions);
+  std::vector<std::int32_t> host(static_cast<std::size_t>(batch * positions));
   s.sample(diffx::exec::host{}, network, grid,
            diffx::batch_view<std::int32_t>{host.data(), batch, positions, 0});
   auto const back = sampled_on_device<std::int32_t>(s, network, grid, batch, positions);

@@ -46,6 +46,8 @@ TEST_CASE("host and device decode the same text of a large vocabulary") {
   greedy.propose.temperature = 0.0;
   greedy.order_temperature = 1.0;
   compare<x0_posterior<>>(diffx::sampler{masks, greedy}, 3000);
+  // Rows that several blocks of threads share.
+  compare<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(20000), sure}, 20000, 2);
   diffx::solver::decode<decode::random_order, decode::by_coin> coins;
   coins.commit.steps = 6;
   coins.propose.min_p = 0.1;
