@@ -73,7 +73,7 @@ struct plain_sum_op {
 template <class Sampler, class Denoiser>
 void compare_runs(Sampler const& s, Denoiser const& network, std::uint8_t const* fixed = nullptr) {
   constexpr std::int64_t batch = 2, features = 301;
-  diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, 3));
+  diffx::timetable const grid(test::uniform_lambda(-3.0, 3.0, 4));
   auto const run = [&](auto const& exec) {
     auto x = numbers<float>(batch * features, 5);
     diffx::options o{diffx::noise::counted{9}};
@@ -111,14 +111,15 @@ struct branched_network {
 }  // namespace
 
 TEST_CASE_TEMPLATE("the sums of a thread and of a team have equal bits", T, float, double) {
-  for (std::int64_t const features : {0, 1, 5, 64, 65, 1025, 4099}) {
+  for (std::int64_t const features : test::sizes<std::int64_t>(
+           {0, 1, 2, 3, 4, 5, 63, 64, 65, 255, 783, 1024, 1025, 4099, 16384})) {
     CAPTURE(features);
     constexpr std::int64_t batch = 3;
     auto const values = numbers<T>(batch * features, 3);
     std::vector<double> one(2 * batch, -1.0), many(2 * batch, -1.0);
     diffx::detail::for_each_sum(diffx::exec::host{}, batch,
                                 plain_sum_op<T>{values.data(), features, one.data()});
-    for (int const threads : {16, 48}) {
+    for (int const threads : {16, 32, 48}) {
       test::by_teams exec;
       exec.threads = threads;
       diffx::detail::for_each_sum(exec, batch,
@@ -173,13 +174,13 @@ TEST_CASE_TEMPLATE("the quantile is that of the sorted numbers", T, float, doubl
     CHECK(limit[0] == static_cast<T>(std::max(1.0, expected)));
     CHECK(limit[1] == limit[0]);
   };
-  for (std::int64_t const features : {1, 2, 17, 300}) {
+  for (std::int64_t const features : test::sizes<std::int64_t>({1, 2, 3, 17, 256, 1000})) {
     CAPTURE(features);
     auto x = numbers<T>(features, 4);
     for (auto& v : x) v *= T(20);
     std::vector<std::uint8_t> some(x.size(), 0), all(x.size(), 1);
     for (std::size_t i = 0; i < x.size(); i += 3) some[i] = 1;
-    for (double const q : {1e-9, 0.5, 0.995, 1.0}) {
+    for (double const q : {1e-9, 0.25, 0.5, 0.9, 0.995, 1.0}) {
       check(x, q, {});
       check(x, q, some);
       check(x, q, all);

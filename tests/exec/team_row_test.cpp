@@ -1,5 +1,5 @@
 // A row that several threads read together: the numbers of class_row, bit for bit, for every
-// thread. The threads of a block are stood for by std::thread.
+// thread.
 
 #include <diffx/decode/proposal.hpp>
 #include <diffx/detail/categorical_block.hpp>
@@ -148,7 +148,7 @@ void compare(std::vector<T> const (&l)[G], T const (&weight)[G], int excluded, i
 
 TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T, float, double) {
   constexpr T none = -std::numeric_limits<T>::infinity();
-  for (int const classes : {1, 17, 255, 257, 1000}) {
+  for (int const classes : test::sizes({1, 2, 16, 17, 100, 255, 256, 257, 1000, 3000})) {
     std::vector<T> l[1] = {logits_of<T>(classes, 7)};
     compare<T, 1>(l, {T(1)}, -1, 32);
     compare<T, 1>(l, {T(0.7)}, classes / 2, 16);
@@ -160,35 +160,35 @@ TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T,
          {none, std::numeric_limits<T>::infinity(), std::numeric_limits<T>::quiet_NaN()}) {
       std::vector<T> bad[1] = {l[0]};
       bad[0][static_cast<std::size_t>(classes / 3)] = odd;
-      compare<T, 1>(bad, {T(1)}, -1, 16);
+      compare<T, 1>(bad, {T(1)}, -1, 32);
     }
     std::vector<T> nothing[1] = {std::vector<T>(static_cast<std::size_t>(classes), none)};
-    compare<T, 1>(nothing, {T(1)}, -1, 16);
+    compare<T, 1>(nothing, {T(1)}, -1, 32);
     std::vector<T> equal[1] = {std::vector<T>(static_cast<std::size_t>(classes), T(2))};
-    compare<T, 1>(equal, {T(1)}, -1, 16);
+    compare<T, 1>(equal, {T(1)}, -1, 32);
     std::fill(equal[0].begin() + (classes + 1) / 2, equal[0].end(), none);
-    compare<T, 1>(equal, {T(1)}, -1, 16);
+    compare<T, 1>(equal, {T(1)}, -1, 32);
     if (classes > 17) {  // the two largest in one column
       std::vector<T> column[1] = {l[0]};
       column[0][1] = T(20);
       column[0][17] = T(19);
-      compare<T, 1>(column, {T(1)}, -1, 16);
+      compare<T, 1>(column, {T(1)}, -1, 32);
     }
     // A tile of nothing before one that is all of the law.
     nothing[0].back() = T(3);
-    compare<T, 1>(nothing, {T(1)}, -1, 16);
+    compare<T, 1>(nothing, {T(1)}, -1, 32);
   }
 }
 
 TEST_CASE("team_row: rows of a vocabulary, of 1024 tiles and of more") {
   std::vector<proposal> const few{{}, {.top_k = 50, .top_p = 0.95}, {.top_p = 0.7, .min_p = 0.1}};
   std::vector<float> words[2] = {logits_of<float>(50257, 9), logits_of<float>(50257, 10)};
-  compare<float, 2>(words, {1.5f, -0.5f}, 50256, 16, few);
+  compare<float, 2>(words, {1.5f, -0.5f}, 50256, 48, few);
   // The last round has a tile for one of three groups.
   std::vector<float> full[1] = {logits_of<float>(1024 * 256 - 100, 9)};
-  compare<float, 1>(full, {1.0f}, -1, 48, {few[0]});
+  compare<float, 1>(full, {1.0f}, -1, 48, few);
   std::vector<float> l[1] = {logits_of<float>(300000, 9)};
-  compare<float, 1>(l, {1.0f}, 299999, 16, {few[1]});
+  compare<float, 1>(l, {1.0f}, 299999, 32, few);
 }
 
 TEST_CASE("team_row: filters of rows that no table holds: ties, masks, huge and tiny ranges") {
@@ -251,13 +251,13 @@ void compare_kernels(std::vector<float> const (&l)[2], int kernels, bool masked)
   answers const expected = ask_kernel(*alone, l, kernels, masked, now);
   auto const tables = std::make_unique<diffx::detail::team_kernel_tables>();
   std::atomic<int> same{0};
-  by_team(32, [&](thread_team const& team) {
+  by_team(48, [&](thread_team const& team) {
     for (int twice = 0; twice < 2; ++twice) {  // the tables serve row after row
       diffx::detail::team_kernel_row<float, 2, thread_team> row(team, *tables);
       same += ask_kernel(row, l, kernels, masked, now) == expected ? 1 : 0;
     }
   });
-  CHECK(same == 2 * 32);
+  CHECK(same == 2 * 48);
   if (classes <= 256) {
     kernel_row<float, 2, 1> thin;
     CHECK(ask_kernel(thin, l, kernels, masked, now) == expected);
@@ -268,7 +268,7 @@ void compare_kernels(std::vector<float> const (&l)[2], int kernels, bool masked)
 
 TEST_CASE("team_kernel_row and a kernel of one tile give kernel_row's numbers") {
   constexpr float none = -std::numeric_limits<float>::infinity();
-  for (int const classes : {2, 17, 255, 257, 1000, 70000}) {
+  for (int const classes : test::sizes({2, 15, 16, 17, 40, 255, 256, 257, 1000, 70000})) {
     for (bool const masked : {false, true}) {
       for (int const kernels : {1, 2}) {
         std::vector<float> l[2] = {logits_of<float>(classes, 7), logits_of<float>(classes, 8)};
