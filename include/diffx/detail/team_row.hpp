@@ -5,6 +5,7 @@
 #include <diffx/detail/logit_row.hpp>
 
 #include <cstdint>
+#include <type_traits>
 
 namespace diffx::detail {
 
@@ -80,8 +81,12 @@ class team_row : public logit_row<team_row<V, G, Team, Part>, V, G> {
  public:
   using T = arithmetic_t<V>;
   using parent::classes;
+  using parent::excluded;
+  using parent::least;
   using parent::nothing;
+  using parent::source;
   using parent::tile;
+  using parent::weight;
 
   DIFFX_HD team_row(Team const& team, team_tables<T>& tables) noexcept
       : team_(team), tables_(&tables) {}
@@ -229,9 +234,34 @@ class team_row : public logit_row<team_row<V, G, Team, Part>, V, G> {
 
   /// This lane's logits of a chunk.
   DIFFX_HD void read(int first, T (&l)[rows]) const noexcept {
+    // A branch around each load lets one at a time be under way: of 2 bytes that is too little.
+    if constexpr (!std::is_same_v<V, T>) {
+      if (is_plain(first)) return read_plain(first, l);
+    }
     for (int i = 0; i < rows; ++i) {
       int const k = first + i * lanes + team_.lane();
       l[i] = k < classes ? logit(k) : nothing;
+    }
+  }
+
+  /// True of a chunk that is whole, and of which nothing is ruled out but by -inf.
+  DIFFX_HD bool is_plain(int first) const noexcept {
+    bool const excludes = excluded >= first && excluded < first + tile;
+    return first + tile <= classes && !excludes && is_nothing(least) && weight[0] > T(0);
+  }
+  /// What logit() says of it.
+  DIFFX_HD void read_plain(int first, T (&l)[rows]) const noexcept {
+    V const* const p = source[0] + first + team_.lane();
+    T own[rows];
+    for (int i = 0; i < rows; ++i) own[i] = widened<T>(p[i * lanes]);
+    for (int i = 0; i < rows; ++i) l[i] = rounded_product(weight[0], own[i]);
+    for (int g = 1; g < G; ++g) {
+      if (weight[g] == T(0)) continue;
+      V const* const q = source[g] + first + team_.lane();
+      for (int i = 0; i < rows; ++i) {
+        T const other = widened<T>(q[i * lanes]);
+        l[i] = is_nothing(own[i]) || is_nothing(other) ? nothing : fma(weight[g], other, l[i]);
+      }
     }
   }
 
