@@ -5,7 +5,6 @@
 #include <diffx/detail/logit_row.hpp>
 
 #include <cstdint>
-#include <type_traits>
 
 namespace diffx::detail {
 
@@ -234,10 +233,8 @@ class team_row : public logit_row<team_row<V, G, Team, Part>, V, G> {
 
   /// This lane's logits of a chunk.
   DIFFX_HD void read(int first, T (&l)[rows]) const noexcept {
-    // A branch around each load lets one at a time be under way: of 2 bytes that is too little.
-    if constexpr (!std::is_same_v<V, T>) {
-      if (is_plain(first)) return read_plain(first, l);
-    }
+    // A branch around each load would let one at a time be under way.
+    if (is_plain(first)) return read_plain(first, l);
     for (int i = 0; i < rows; ++i) {
       int const k = first + i * lanes + team_.lane();
       l[i] = k < classes ? logit(k) : nothing;
