@@ -1,6 +1,7 @@
 // Logits of 16 bits on the device: rows of a team and short ones, steps, texts, corrections and
 // kernels mixed by guidance.
 
+#include <diffx/denoiser/adapt/dlpack.hpp>
 #include <diffx/denoiser/computes_in.hpp>
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/d_cbg.hpp>
@@ -135,6 +136,9 @@ TEST_CASE("half precision has the samples of rounded floats on the host") {
     compare_rounded<__half>(s, classes);
     compare_rounded<__nv_bfloat16>(s, classes);
   }
+  // As tensors of other frameworks they are what they are.
+  CHECK(diffx::dlpack::detail::code_of<__half>() == 2);
+  CHECK(diffx::dlpack::detail::code_of<__nv_bfloat16>() == 4);
 }
 
 TEST_CASE("host and device take the same steps from logits of 16 bits") {

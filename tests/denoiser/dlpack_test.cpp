@@ -9,6 +9,7 @@
 
 #include "support/compositions.hpp"
 #include "support/message.hpp"
+#include "support/short_float.hpp"
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
@@ -108,6 +109,7 @@ TEST_CASE("dlpack: every type has its code and its width") {
   takes(std::int32_t{1}, 0, 32);
   takes(std::uint32_t{1}, 1, 32);
   takes(std::int64_t{1}, 0, 64);
+  takes(test::short_float(1.0f), 4, 16);
 }
 
 TEST_CASE("dlpack: what is no view of rows is refused by name") {

@@ -28,11 +28,17 @@ namespace detail {
 
 inline constexpr char const* where = "diffx::dlpack";
 
-/// DLPack's code of an arithmetic type: signed integers 0, unsigned 1, floating point 2.
+/// DLPack's code of a type: signed integers 0, unsigned 1, floating point 2, bfloat16 4.
 template <class T>
-inline constexpr int code_of = std::is_floating_point_v<T> ? 2
-                               : std::is_signed_v<T>       ? 0
-                                                           : 1;
+int code_of() {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return std::is_floating_point_v<T> ? 2 : std::is_signed_v<T> ? 0 : 1;
+  } else {
+    static_assert(sizeof(T) == 2, "diffx::dlpack: a type that is not arithmetic has 16 bits.");
+    constexpr float beyond_half = 65536.0f;
+    return static_cast<float>(static_cast<T>(beyond_half)) == beyond_half ? 4 : 2;
+  }
+}
 
 inline void insist(bool holds, char const* what, long long found, std::string const& expected) {
   diffx::detail::require(holds, where, what, found, expected);
@@ -53,10 +59,10 @@ inline void insist(bool holds, char const* what, long long found, std::string co
 template <class T, class Tensor>
 batch_view<T> view_of(Tensor const& t, place at, std::int64_t first_sample = 0) {
   using value = std::remove_const_t<T>;
-  static_assert(std::is_arithmetic_v<value> && !std::is_same_v<value, bool>);
+  static_assert(!std::is_same_v<value, bool>);
   using detail::insist;
-  insist(static_cast<int>(t.dtype.code) == detail::code_of<value>, "dtype.code",
-         static_cast<int>(t.dtype.code), std::to_string(detail::code_of<value>));
+  insist(static_cast<int>(t.dtype.code) == detail::code_of<value>(), "dtype.code",
+         static_cast<int>(t.dtype.code), std::to_string(detail::code_of<value>()));
   insist(t.dtype.bits == 8 * sizeof(value), "dtype.bits", static_cast<long long>(t.dtype.bits),
          std::to_string(8 * sizeof(value)));
   insist(t.dtype.lanes == 1, "dtype.lanes", static_cast<long long>(t.dtype.lanes), "1");
@@ -108,7 +114,7 @@ Tensor tensor_of(batch_view<T> view, std::vector<std::int64_t>& shape, place at)
   t.device.device_type = static_cast<decltype(t.device.device_type)>(at.type);
   t.device.device_id = at.id;
   t.ndim = static_cast<decltype(t.ndim)>(shape.size());
-  t.dtype.code = static_cast<decltype(t.dtype.code)>(detail::code_of<value>);
+  t.dtype.code = static_cast<decltype(t.dtype.code)>(detail::code_of<value>());
   t.dtype.bits = static_cast<decltype(t.dtype.bits)>(8 * sizeof(value));
   t.dtype.lanes = 1;
   t.shape = shape.data();
