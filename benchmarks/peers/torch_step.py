@@ -4,7 +4,8 @@
 Each is written twice: `usual`, as pipelines do it (coefficients are 0-d tensors, the guided network
 sees the state twice, so the input is concatenated and the output split), and `minimal`, the careful
 user's form (Python floats, no concatenation). Prints one JSON object: seconds per step by
-"<solver>-<guidance>/<form>/<batch>/<features>", and of torch.randn by "randn/<size>". Needs torch; says so and exits with 77 without it.
+"<solver>-<guidance>/<form>/<batch>/<features>", and of torch.randn by "randn/<size>". Needs torch;
+says so and exits with 77 without it.
 
     python3 benchmarks/peers/torch_step.py [--threads 2] [--repeats 30]
 """

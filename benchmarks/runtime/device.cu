@@ -270,7 +270,8 @@ std::int64_t differing(cudaStream_t stream, Sampler const& s, Network const& net
   auto const size = static_cast<std::size_t>(s.workspace_size(exec::host{}, network, here));
   auto const filling = random_numbers<Stored>(size, 2);
   buffer<T> const there(batch * features);
-  buffer<std::byte> const memory(static_cast<std::int64_t>(size));
+  // There tables and what teams share come after the buffers.
+  buffer<std::byte> const memory(s.workspace_size(exec::cuda{stream}, network, here, o));
   check(cudaMemcpy(there.data(), x.data(), there.bytes(), cudaMemcpyHostToDevice), "copy");
   check(cudaMemcpy(memory.data(), filling.data(), size, cudaMemcpyHostToDevice), "copy");
 

@@ -61,18 +61,24 @@ void trajectory(benchmark::State& state, S const& solver, Exec const& exec) {
                                           (static_cast<double>(rows * features) * grid.steps());
 }
 
+template <class S, class Exec>
+void add(char const* name, S solver, Exec const& exec) {
+  benchmark::RegisterBenchmark(name,
+                               [=](benchmark::State& state) { trajectory(state, solver, exec); })
+      ->Arg(8)
+      ->Arg(16)
+      ->Arg(64)
+      ->Iterations(3)
+      ->UseManualTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
 }  // namespace
 
-#define TRAJECTORY(name, ...)                      \
-  BENCHMARK_CAPTURE(trajectory, name, __VA_ARGS__) \
-      ->Arg(8)                                     \
-      ->Arg(16)                                    \
-      ->Arg(64)                                    \
-      ->Iterations(3)                              \
-      ->UseManualTime()                            \
-      ->Unit(benchmark::kMillisecond)
-TRAJECTORY(vp - ddim - none / fp32 / threads_1, solver::ddim{}, one);
-TRAJECTORY(vp - dpmpp_2m - none / fp32 / threads_1, solver::dpmpp_2m{}, one);
-TRAJECTORY(vp - dpmpp_2m - none / fp32 / threads_2, solver::dpmpp_2m{}, two);
-
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  add("trajectory/vp-ddim-none/fp32/threads_1", solver::ddim{}, one);
+  add("trajectory/vp-dpmpp_2m-none/fp32/threads_1", solver::dpmpp_2m{}, one);
+  add("trajectory/vp-dpmpp_2m-none/fp32/threads_2", solver::dpmpp_2m{}, two);
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -8,6 +8,7 @@
 #include <diffx/detail/column_plans.hpp>
 #include <diffx/detail/kv_memory.hpp>
 #include <diffx/detail/parts.hpp>
+#include <diffx/detail/reduction.hpp>
 #include <diffx/detail/resample_row.hpp>
 #include <diffx/detail/run_checks.hpp>
 #include <diffx/error.hpp>
@@ -132,18 +133,31 @@ inline constexpr bool draws_noise<S> = S::noises > 0;
 
 template <class T>
 struct non_finite_op {
-  batch_view<T const> values;
+  static constexpr int sums = 1;
+
+  T const* values;  // [batch, features]
+  std::int64_t features;
   std::int64_t* count;  // [batch]
 
-  DIFFX_HD void operator()(std::int64_t sample) const {
-    T const* const row = values.row(sample);
-    std::int64_t bad = 0;
-    for (std::int64_t i = 0; i < values.features; ++i) {
-      // x - x is 0 for every finite x and NaN otherwise, whatever the sign.
-      auto const v = static_cast<detail::arithmetic_t<T>>(row[i]);
-      bad += v - v == 0 ? 0 : 1;
+  struct row_type {
+    T const* values;
+    std::int64_t* count;
+
+    template <int W>
+    DIFFX_HD void add(std::int64_t first, int n, double (&sum)[1][W]) const noexcept {
+      arithmetic_t<T> v[W];
+      read(values + first, n, v);
+      for (int i = 0; i < end_of<W>(n); ++i) {
+        // x - x is 0 for every finite x and NaN otherwise, whatever the sign.
+        sum[0][i] += i < n && !(v[i] - v[i] == 0) ? 1.0 : 0.0;
+      }
     }
-    count[sample] = bad;
+    DIFFX_HD void finish(double const (&sum)[1]) const noexcept {
+      *count = static_cast<std::int64_t>(sum[0]);
+    }
+  };
+  DIFFX_HD row_type row(std::int64_t sample) const noexcept {
+    return {values + sample * features, count + sample};
   }
 };
 
@@ -764,17 +778,19 @@ class run {
   // Logits may be -inf; a block of classes reports a row that is no distribution when it draws.
   template <std::size_t B, class T>
   void check_finite(batch_view<T> out, int branch) {
-    if constexpr (class_prediction<prediction_t<B>>) return;
-    std::int64_t* const counts = Exec::on_host ? bad_.data() : bad_there_;
-    detail::non_finite_op<T> const op{{out.data, out.batch, out.features, 0}, counts};
-    if constexpr (Exec::on_host) {
-      exec_->for_each_sample(out.batch, op);
-    } else if constexpr (reads_back) {
-      exec_->for_each_sample(out.batch, op);
-      exec_->read_back(bad_.data(), counts, bad_.size() * sizeof(std::int64_t));
+    if constexpr (!class_prediction<prediction_t<B>> && (Exec::on_host || reads_back)) {
+      std::int64_t* const counts = Exec::on_host ? bad_.data() : bad_there_;
+      detail::for_each_sum(*exec_, out.batch,
+                           detail::non_finite_op<T>{out.data, out.features, counts});
+      if constexpr (!Exec::on_host) {
+        exec_->read_back(bad_.data(), counts, bad_.size() * sizeof(std::int64_t));
+      }
+      detail::report_non_finite(bad_, out.features, out.first_sample,
+                                {step_, stage_, branch, (*grid_)[step_], (*grid_)[step_]});
+    } else {
+      static_cast<void>(out);
+      static_cast<void>(branch);
     }
-    detail::report_non_finite(bad_, out.features, out.first_sample,
-                              {step_, stage_, branch, (*grid_)[step_], (*grid_)[step_]});
   }
 
   template <std::size_t... B>

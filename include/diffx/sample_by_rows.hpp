@@ -82,6 +82,9 @@ auto record_rows(Sampler const& s, Denoiser const& network, timetable const& gri
   static_assert(names_its_ops<block> && !observes_clean<Denoiser>,
                 "diffx: on a device sample_by_rows takes one block of numbers, without "
                 "denoiser::clamp_clean (options.fixed keeps numbers); call sampler::start.");
+  check_shape(x.batch, x.features);
+  check_state(x.data != nullptr || x.size() == 0, true);
+  noise::check_range(x.first_sample, x.batch, x.features, grid.steps());
   using pass = typename tile_step_of<typename block::ops>::template with<Denoiser>;
   recorded_rows<T, pass> out;
   tile_recorder<pass> exec{1, &out.steps};
@@ -96,7 +99,9 @@ auto record_rows(Sampler const& s, Denoiser const& network, timetable const& gri
           static_cast<long long>(bytes(1)),
           "at most " + text(static_cast<long long>(tile_room)) +
               ", the memory of a team; call sampler::start");
-  for (exec.rows = 1; exec.rows < x.batch && bytes(exec.rows + 1) <= tile_room;) ++exec.rows;
+  // Work for 256 teams, two for every multiprocessor of a large device, before larger tiles.
+  std::int64_t const most = (x.batch + 255) / 256;
+  for (exec.rows = 1; exec.rows < most && bytes(exec.rows + 1) <= tile_room;) ++exec.rows;
   out.rows = exec.rows;
   workspace const memory(bytes(out.rows));
   out.memory = memory.span().data();
@@ -170,13 +175,14 @@ std::int64_t sample_by_rows_size(Sampler const& s, Denoiser const& network, time
 }
 
 /// The same on a device: every block of threads takes a tile of rows through all steps in memory of
-/// its own, in one launch. The samples are those of sampler::start there, bit for bit.
+/// its own, in one launch after those that upload the passes. The samples are those of
+/// sampler::start there, bit for bit.
 ///
 ///     auto const mine = denoiser::row_local<network::op>(network);
 ///     sample_by_rows(s, exec::cuda{stream}, mine, grid, x, workspace, options{noise});
 ///
 /// Bytes     an element is written once for all steps, and read once unless the run starts from the
-///           prior; the recorded passes are uploaded, some 500 bytes each.
+///           prior. The recorded passes, some 500 bytes each, travel 4 KB a launch.
 /// Shapes    x of one block of numbers; a row's state and workspace take at most 48 KB. The
 ///           workspace is sample_by_rows_size(s, network, grid, x, options) bytes of the device's.
 /// Requires  a network that launches function objects and nothing else: denoiser::row_local<Op...>.

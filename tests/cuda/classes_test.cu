@@ -21,6 +21,8 @@ TEST_CASE("host and device draw the same classes") {
   using diffx::prediction::x0_posterior;
   diffx::solver::ancestral const ancestral;
   compare<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(300), ancestral}, 300);
+  // Rows that several blocks of threads share.
+  compare<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(20000), ancestral}, 20000, 2);
   compare<x0_posterior<>>(diffx::sampler{diffx::process::uniform<>(5), ancestral}, 5);
   compare<x0_cavity<>>(diffx::sampler{diffx::process::uniform<>(5), ancestral}, 5);
   compare<x0_posterior<>>(

@@ -15,6 +15,8 @@
 #include "../support/levels.hpp"
 #include "device_networks.cuh"
 #include "on_device.cuh"
+#include <cmath>
+#include <cstdint>
 #include <doctest/doctest.h>
 #include <vector>
 
@@ -48,4 +50,37 @@ TEST_CASE("host and device give the same samples") {
   compare(diffx::sampler{p, diffx::solver::ddim{},
                          diffx::guidance::clip_x0{diffx::guidance::none{}},
                          diffx::cache::every_n<2>{}});
+}
+
+namespace {
+
+/// NaN in one place, from step 3 on.
+struct breaking {
+  diffx::prediction::eps prediction{};
+
+  struct op {
+    float* out;
+    bool breaks;
+    DIFFX_HD void operator()(std::int64_t i) const {
+      out[i] = breaks && i == 1500 ? HUGE_VALF - HUGE_VALF : 0.1f;
+    }
+  };
+  template <class Exec>
+  void operator()(Exec const& exec, diffx::batch_view<float const>, diffx::query const& q,
+                  diffx::batch_view<float> out) const {
+    exec.for_each_sample(out.size(), op{out.data, q.step >= 3});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("NaN from a network on the device is reported with its step and sample") {
+  diffx::sampler const s{test::vp_process{}, diffx::solver::ddim{}};
+  diffx::options<> o{diffx::noise::counted{1}};
+  o.check_finite = true;
+  CHECK_THROWS_WITH_AS(
+      test::sampled_on_device<float>(s, breaking{},
+                                     diffx::timetable(test::uniform_lambda(-3, 3, 6)), 3, 1000, o),
+      doctest::Contains("1 values that are not finite (of 1000) for sample 1 in step 3"),
+      diffx::error);
 }

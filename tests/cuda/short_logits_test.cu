@@ -146,6 +146,11 @@ TEST_CASE("host and device take the same steps from logits of 16 bits") {
   compare_steps<in_bfloat>();
 }
 
+TEST_CASE("host and device draw the same classes from logits of 16 bits that blocks share") {
+  compare<x0_posterior<>, in_bfloat>(
+      diffx::sampler{process::absorbing<>(20000), solver::ancestral{}}, 20000, 2);
+}
+
 TEST_CASE("host and device decode the same text from logits of 16 bits") {
   compare_texts<in_half>();
   compare_texts<in_bfloat>();

@@ -127,9 +127,10 @@ auto on_vp(Solver solver, Guidance g = {}, Cache c = {}) {
 TEST_CASE("a team takes its rows through a whole loop") {
   network<prediction::eps> const plain;
   auto const net = denoiser::row_local<network<prediction::eps>::op>(plain);
-  // One row a tile, rows that do not fill a group, and a last tile that is not full.
+  // One row a tile; six that do not fill a group, and a last tile that is not full; as many rows as
+  // a team has room for.
   for (std::int64_t const features : {2049, 9, 64}) {
-    std::int64_t const batch = features == 9 ? 700 : 77;
+    std::int64_t const batch = features == 9 ? 1401 : features == 64 ? 16500 : 77;
     same_samples(on_vp(solver::dpmpp_2m{}), net, batch, features);
     same_samples(on_vp(solver::dpmpp_2m_sde{}, guidance::cfg{3.0}), net, batch, features);
   }
@@ -160,6 +161,26 @@ TEST_CASE("networks that read another scale or type, and whole rows") {
                200, 24);
 }
 
+/// Two halves of every row, as a network with two heads has them.
+struct halves {
+  prediction::eps prediction{};
+  using op = network<prediction::eps>::op;
+  template <class Exec>
+  void operator()(Exec const& exec, batch_view<float const> x, query const&,
+                  batch_view<float> out) const {
+    exec.for_each_tile(2 * x.batch, x.features / 2, op{x, out, 0.0f, 0.0f});
+  }
+};
+
+TEST_CASE("a network that launches over other rows than its own is refused") {
+  auto const s = on_vp(solver::ddim{});
+  std::vector<float> x(6000);
+  CHECK_THROWS_WITH_AS(
+      sample_by_rows_size(s, denoiser::row_local<halves::op>(halves{}),
+                          grid::uniform_t(s.process, 3), batch_view<float>{x.data(), 600, 10}),
+      doctest::Contains("launches a pass over [6, 5] for a tile of 3 rows"), error);
+}
+
 TEST_CASE("a row that no team has room for is refused") {
   auto const s = on_vp(solver::dpmpp_2m{});
   auto const net = denoiser::row_local<row_network::op>(row_network{});
@@ -168,6 +189,11 @@ TEST_CASE("a row that no team has room for is refused") {
   batch_view<float> const view{x.data(), 1, 5000};
   CHECK_THROWS_WITH_AS(sample_by_rows_size(s, net, grid, view), doctest::Contains("at most 49152"),
                        error);
+  CHECK_THROWS_AS(sample_by_rows_size(s, net, grid, batch_view<float>{x.data(), -5, 10}), error);
+  CHECK_THROWS_AS(sample_by_rows_size(s, net, grid, batch_view<float>{nullptr, 5, 10}), error);
+  CHECK_THROWS_AS(sample_by_rows_size(
+                      s, net, grid, batch_view<float>{x.data(), 500, 10, noise::max_sample - 499}),
+                  error);
   batch_view<float> const small{x.data(), 30, 100};
   detail::workspace const memory(64);
   CHECK_THROWS_WITH_AS(sample_by_rows(s, device{}, net, grid, small, memory.span()),

@@ -236,26 +236,28 @@ TEST_CASE("several teams share each of a few long rows") {
   diffx::process::absorbing<> const masks(9001);
   diffx::process::uniform<> const flat(9001);
   solver::ancestral const step;
-  compare_shared<x0_posterior<>>(diffx::sampler{masks, step}, 9001, 2);
-  compare_shared<x0_posterior<>>(diffx::sampler{flat, step, guidance::cfg{2.0}}, 9001, 2);
-  compare_shared<x0_cavity<>>(diffx::sampler{flat, step}, 9001, 2);
+  compare_shared<x0_posterior<>>(diffx::sampler{masks, step}, 9001, 3);
+  compare_shared<x0_posterior<>>(diffx::sampler{flat, step, guidance::cfg{2.0}}, 9001, 3);
+  compare_shared<x0_cavity<>>(diffx::sampler{flat, step}, 9001, 3);
   diffx::process::uniform<diffx::schedule::log_linear> const some_signal(
       9001, diffx::schedule::log_linear{1e-3});
-  compare_shared<concrete_score<>>(diffx::sampler{some_signal, solver::tau_leaping{}}, 9001, 2);
-  // Five teams of 17 tiles, the last of which has 15; and rows that are not worth it.
-  compare_shared<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(21000), step}, 21000,
-                                 5);
-  compare_shared<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(7900), step}, 7900, 1);
+  compare_shared<concrete_score<>>(diffx::sampler{some_signal, solver::tau_leaping{}}, 9001, 3);
+  // Rounds of 16 tiles: twelve rows of them for 14 teams, 16 of two rounds each, and one alone.
+  compare_shared<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(49000), step}, 49000,
+                                 12);
+  compare_shared<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(65000), step}, 65000,
+                                 8);
+  compare_shared<x0_posterior<>>(diffx::sampler{diffx::process::absorbing<>(4096), step}, 4096, 1);
 
   solver::decode<decode::margin, decode::entropy_sum> sure;
-  compare_shared<x0_posterior<>>(diffx::sampler{masks, sure}, 9001, 2);
+  compare_shared<x0_posterior<>>(diffx::sampler{masks, sure}, 9001, 3);
   sure.propose = {.temperature = 0.8, .top_k = 300, .top_p = 0.9};
   sure.as_shaped = true;
-  compare_shared<x0_posterior<>>(diffx::sampler{masks, sure, guidance::cfg{1.5}}, 9001, 2);
+  compare_shared<x0_posterior<>>(diffx::sampler{masks, sure, guidance::cfg{1.5}}, 9001, 3);
   solver::decode<decode::neg_entropy, decode::pace> edits;
   edits.commit.steps = 6;
   edits.propose.temperature = 0.0;
-  compare_shared<x0_posterior<double>>(diffx::sampler{masks, edits}, 9001, 2);
+  compare_shared<x0_posterior<double>>(diffx::sampler{masks, edits}, 9001, 3);
 }
 
 TEST_CASE("a row that is no distribution is reported by one thread of a team") {

@@ -37,6 +37,8 @@ concept word_source = noise_source<N> && requires(N const& n, noise::key k) {
 /// A source that fills many short rows as fast as one long one, on the host:
 ///
 /// | `n.fill_rows(key, sample, features, first, count, p)` | as fill, of rows laid end to end     |
+///
+/// A source that hides the fill of another hides its fill_rows as well: a run takes either.
 template <class N>
 concept row_source = noise_source<N> && requires(N const& n, noise::key k, float* q) {
   n.fill_rows(k, std::int64_t{0}, std::int64_t{1}, std::int64_t{0}, 1, q);

@@ -3,6 +3,7 @@
 #include <diffx/config.hpp>
 #include <diffx/detail/continuous_block.hpp>
 #include <diffx/detail/pass.hpp>
+#include <diffx/error.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -90,8 +91,8 @@ DIFFX_HD Op moved(Op op, tile_place const& to) noexcept {
 template <class... Ops>
 struct tile_step {
   static_assert((std::is_trivially_copyable_v<Ops> && ...),
-                "diffx: what a network launches travels to the device byte by byte; its function "
-                "objects must be trivially copyable.");
+                "diffx: what a loop launches travels to the device byte by byte: the noise source "
+                "and the function objects of the network must be trivially copyable.");
 
   int which = 0;
   bool flat = false;
@@ -143,15 +144,25 @@ struct tile_recorder {
 
   template <class Op>
   void for_each_tile(std::int64_t batch, std::int64_t features, Op const& op) const {
-    bool const flat = batch == 1;
-    add(op, flat, flat ? features / rows : features);
+    if (batch == rows) return add(op, false, features);
+    check(batch == 1 && features % rows == 0, batch, features);
+    add(op, true, features / rows);
   }
   template <class Op>
   void for_each_sample(std::int64_t batch, Op const& op) const {
+    check(batch % rows == 0, batch, 1);
     add(op, true, batch / rows);
   }
 
  private:
+  void check(bool fits, std::int64_t batch, std::int64_t features) const {
+    if (fits) return;
+    fail("diffx::sample_by_rows: the network launches a pass over [" +
+         text(static_cast<long long>(batch)) + ", " + text(static_cast<long long>(features)) +
+         "] for a tile of " + text(static_cast<long long>(rows)) +
+         " rows; on a device it must go over the rows, or over all of them as one");
+  }
+
   template <class Op>
   void add(Op const& op, bool flat, std::int64_t per_row) const {
     static_assert(Step::template index_of<Op>() >= 0,

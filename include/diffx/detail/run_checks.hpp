@@ -78,7 +78,7 @@ inline void check_finite_is_off(bool check_finite) {
   fail(
       "diffx::run: check_finite = true waits for a count at every evaluation; it must be false "
       "with "
-      "this execution object, which reads nothing back (a recorded loop, sample_by_rows)");
+      "an execution object that reads nothing back (a recorded loop, tiles of rows on a device)");
 }
 
 /// What a solver declares about its stages.

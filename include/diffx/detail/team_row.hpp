@@ -37,15 +37,20 @@ struct shared_sums {
     std::int64_t const tiles = (classes + team_tables<T>::tile - 1) / team_tables<T>::tile;
     return tiles < team_tables<T>::max_tiles ? tiles : team_tables<T>::max_tiles;
   }
-  /// Teams of a row, so that `rows` of them are 256 teams, two for every multiprocessor of a large
-  /// device. A row is read at the speed of what a team has under way at once, 16 KB; so are its
-  /// parts, which pay for one launch more if each of the team's groups has a tile in each.
+  /// How often the groups of a team go over tiles, one each.
+  DIFFX_HD static int rounds_of(std::int64_t tiles) noexcept {
+    constexpr int groups = team_tables<T>::max_groups;
+    return static_cast<int>((tiles + groups - 1) / groups);
+  }
+  /// Teams of a row, so that `rows` of them are up to 256 teams, two for every multiprocessor of a
+  /// large device: a team reads at the speed of what it has under way at once, 16 KB of a row. They
+  /// pay for a launch, and take whole rounds, equal but for the last.
   static int parts_of(std::int64_t rows, int classes) noexcept {
     constexpr std::int64_t teams = 256;
-    if (rows < 1) return 1;
-    std::int64_t const most = tiles_of(classes) / team_tables<T>::max_groups;
-    std::int64_t const parts = teams / rows < most ? teams / rows : most;
-    return parts < 2 ? 1 : static_cast<int>(parts);
+    if (rows < 1 || rows > teams / 2) return 1;
+    int const rounds = rounds_of(tiles_of(classes)), share = static_cast<int>(teams / rows);
+    int const each = (rounds + share - 1) / share;
+    return (rounds + each - 1) / each;
   }
   static std::int64_t bytes(std::int64_t rows, int classes) noexcept {
     return rows * 3 * tiles_of(classes) * static_cast<std::int64_t>(sizeof(T));
@@ -106,7 +111,9 @@ class team_row : public logit_row<team_row<V, G, Team, Part>, V, G> {
     tiles_ = (classes + width_ - 1) / width_;
     if constexpr (Part) {
       if (shared_ == nullptr) return false;
-      int const each = (tiles_ + parts_ - 1) / parts_, from = part_ * each;
+      int const rounds = shared_sums<T>::rounds_of(tiles_);
+      int const each = (rounds + parts_ - 1) / parts_ * team_tables<T>::max_groups;
+      int const from = part_ * each;
       add_tiles<Measure>(from, from + each < tiles_ ? from + each : tiles_, shared_,
                          shared_ + stride_, shared_ + 2 * stride_);
       shared_ = nullptr;

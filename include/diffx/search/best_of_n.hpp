@@ -22,9 +22,8 @@ namespace diffx::search {
 /// Shapes    the verifier writes one score per row: (batch_view<T const>, span<double>), off the
 ///           host (exec, batch_view<T const>, span<double>) with both on the device; of a block of
 ///           classes it sees the classes, and what options.fixed keeps is the same in all.
-/// Errors    n < 1, or a score that is NaN, throws with the candidate and the row; off the host
-/// when
-///           all scores are read back, which is the only wait.
+/// Errors    n < 1, or a score that is NaN, throws with the candidate and the row. Off the host all
+///           scores are looked at in the end, after the only wait.
 struct best_of_n {
   using kind = search_tag;
   static constexpr std::string_view name = "search::best_of_n";
