@@ -22,6 +22,7 @@
 #else
 #include <functional>
 #include <random>
+#include <stdexcept>
 #include <ucontext.h>
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -62,6 +63,7 @@ class sleepy_barrier {
   int size_, arrived_ = 0, phase_ = 0;
 };
 
+/// Those that do the work of a team.
 class crew {
  public:
   explicit crew(int size) : size_(size), all_(size) {}
@@ -97,6 +99,7 @@ class crew {
 
 #else
 
+/// Those that do the work of a team.
 class crew {
  public:
   explicit crew(int size) : fibres_(static_cast<std::size_t>(size)) {}
@@ -119,7 +122,10 @@ class crew {
     while (!order.empty()) {
       std::shuffle(order.begin(), order.end(), source);
       for (std::size_t const i : order) enter(i);
-      std::erase_if(order, [&](std::size_t i) { return fibres_[i].ended; });
+      auto const ended = std::erase_if(order, [&](std::size_t i) { return fibres_[i].ended; });
+      if (ended > 0 && !order.empty() && !first_) {
+        throw std::logic_error("threads of a team have waited more often than others");
+      }
     }
     if (first_) std::rethrow_exception(first_);
   }
@@ -175,7 +181,7 @@ class crew {
     fibres_[mine].ended = true;
   }
 
-  // The address sanitizer is told of every change of stacks.
+  // The address sanitizer is told of every change of stacks; it warns of them all the same.
 #if defined(__SANITIZE_ADDRESS__)
   static void starts_switch(void** annotation, void const* stack, std::size_t size) {
     __sanitizer_start_switch_fiber(annotation, stack, size);
@@ -199,10 +205,10 @@ class crew {
 
 #endif
 
-/// Of sizes to try, all, or a third where a team is of threads: they look for races, and not for
-/// numbers, and wake each other at every barrier.
+/// The cases to try: all, or a third where a team is of threads, which wake each other at every
+/// barrier and whose races do not depend on the numbers.
 template <class T = int>
-std::vector<T> sizes(std::initializer_list<T> all) {
+std::vector<T> some_of(std::initializer_list<T> all) {
 #if defined(__SANITIZE_THREAD__)
   std::vector<T> some;
   for (std::size_t i = 1; i < all.size(); i += 3) some.push_back(all.begin()[i]);
