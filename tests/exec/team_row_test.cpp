@@ -148,7 +148,7 @@ void compare(std::vector<T> const (&l)[G], T const (&weight)[G], int excluded, i
 
 TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T, float, double) {
   constexpr T none = -std::numeric_limits<T>::infinity();
-  for (int const classes : test::sizes({1, 2, 16, 17, 100, 255, 256, 257, 1000, 3000})) {
+  for (int const classes : test::some_of({1, 2, 16, 17, 100, 255, 256, 257, 1000, 3000})) {
     std::vector<T> l[1] = {logits_of<T>(classes, 7)};
     compare<T, 1>(l, {T(1)}, -1, 32);
     compare<T, 1>(l, {T(0.7)}, classes / 2, 16);
@@ -181,7 +181,8 @@ TEST_CASE_TEMPLATE("team_row and a row of one tile give class_row's numbers", T,
 }
 
 TEST_CASE("team_row: rows of a vocabulary, of 1024 tiles and of more") {
-  std::vector<proposal> const few{{}, {.top_k = 50, .top_p = 0.95}, {.top_p = 0.7, .min_p = 0.1}};
+  auto const few =
+      test::some_of<proposal>({{}, {.top_k = 50, .top_p = 0.95}, {.top_p = 0.7, .min_p = 0.1}});
   std::vector<float> words[2] = {logits_of<float>(50257, 9), logits_of<float>(50257, 10)};
   compare<float, 2>(words, {1.5f, -0.5f}, 50256, 48, few);
   // The last round has a tile for one of three groups.
@@ -268,7 +269,7 @@ void compare_kernels(std::vector<float> const (&l)[2], int kernels, bool masked)
 
 TEST_CASE("team_kernel_row and a kernel of one tile give kernel_row's numbers") {
   constexpr float none = -std::numeric_limits<float>::infinity();
-  for (int const classes : test::sizes({2, 15, 16, 17, 40, 255, 256, 257, 1000, 70000})) {
+  for (int const classes : test::some_of({2, 15, 16, 17, 40, 255, 256, 257, 1000, 70000})) {
     for (bool const masked : {false, true}) {
       for (int const kernels : {1, 2}) {
         std::vector<float> l[2] = {logits_of<float>(classes, 7), logits_of<float>(classes, 8)};

@@ -17,11 +17,14 @@
 
 #if defined(__SANITIZE_THREAD__)
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #else
 #include <functional>
 #include <random>
+#include <span>
+#include <stdexcept>
 #include <ucontext.h>
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -29,6 +32,9 @@
 #endif
 
 namespace test {
+
+/// Threads that hold neighbouring elements.
+inline constexpr int group_size = 16;
 
 #if defined(__SANITIZE_THREAD__)
 
@@ -62,11 +68,15 @@ class sleepy_barrier {
   int size_, arrived_ = 0, phase_ = 0;
 };
 
+/// Those that do the work of a team.
 class crew {
  public:
-  explicit crew(int size) : size_(size), all_(size) {}
+  explicit crew(int size) : size_(size), all_(size) {
+    for (int i = 0; i < size; i += group_size) groups_.emplace_back(group_size);
+  }
 
-  void wait() { all_.arrive_and_wait(); }
+  void wait(int) { all_.arrive_and_wait(); }
+  void wait_for_group(int place) { group(place).arrive_and_wait(); }
 
   /// Calls f(place) in each of them. One that throws leaves; the first exception arrives here when
   /// all have ended.
@@ -82,6 +92,7 @@ class crew {
         } catch (...) {
           std::lock_guard const lock(mutex);
           if (!first) first = std::current_exception();
+          group(i).arrive_and_drop();
           all_.arrive_and_drop();
         }
       });
@@ -91,35 +102,39 @@ class crew {
   }
 
  private:
+  sleepy_barrier& group(int place) { return groups_[static_cast<std::size_t>(place / group_size)]; }
+
   int size_;
   sleepy_barrier all_;
+  std::deque<sleepy_barrier> groups_;
 };
 
 #else
 
+/// Those that do the work of a team. Between two barriers of all, one group goes after the other;
+/// the orders differ from barrier to barrier, so that where one is missing some read too early.
 class crew {
  public:
   explicit crew(int size) : fibres_(static_cast<std::size_t>(size)) {}
 
-  void wait() { leave(&fibres_[running_].annotation); }
+  void wait(int place) { leave(of(place), state::waits_for_all); }
+  void wait_for_group(int place) { leave(of(place), state::waits_for_group); }
 
   /// Calls f(place) in each of them. One that throws leaves; the first exception arrives here when
   /// all have ended.
   template <class F>
   void run(F const& f) {
     call_ = f;
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < fibres_.size(); ++i) {
-      order.push_back(i);
-      prepare(fibres_[i]);
+    std::vector<std::span<fibre>> groups;
+    for (std::size_t i = 0; i < fibres_.size(); i += group_size) {
+      groups.push_back(std::span(fibres_).subspan(i, group_size));
     }
-    // Each runs to its next barrier, in an order that differs from one barrier to the next:
-    // where a barrier is missing, some read too early.
-    std::minstd_rand source;
-    while (!order.empty()) {
-      std::shuffle(order.begin(), order.end(), source);
-      for (std::size_t const i : order) enter(i);
-      std::erase_if(order, [&](std::size_t i) { return fibres_[i].ended; });
+    for (fibre& one : fibres_) prepare(one);
+    for (auto left = fibres_.size(); left > 0;) {
+      std::shuffle(groups.begin(), groups.end(), order_);
+      for (auto const& group : groups) run_group(group);
+      left = in(fibres_, state::waits_for_all);
+      open(fibres_, state::waits_for_all);
     }
     if (first_) std::rethrow_exception(first_);
   }
@@ -127,61 +142,93 @@ class crew {
  private:
   static constexpr std::size_t stack_size = 128 << 10;
 
+  enum class state { ready, waits_for_group, waits_for_all, ended, threw };
   struct fibre {
     ucontext_t at;
     std::unique_ptr<std::byte[]> stack = std::make_unique_for_overwrite<std::byte[]>(stack_size);
-    void* annotation = nullptr;
-    bool ended = false;
+    state now = state::ready;
   };
+
+  fibre& of(int place) { return fibres_[static_cast<std::size_t>(place)]; }
+
+  /// Until all of the group wait for the others or have ended.
+  void run_group(std::span<fibre> group) {
+    std::vector<fibre*> turns;
+    for (fibre& f : group) turns.push_back(&f);
+    do {
+      std::shuffle(turns.begin(), turns.end(), order_);
+      for (fibre* const f : turns) {
+        if (f->now == state::ready) enter(*f);
+      }
+    } while (open(group, state::waits_for_group));
+  }
+
+  static std::size_t in(std::span<fibre const> some, state s) {
+    return static_cast<std::size_t>(
+        std::count_if(some.begin(), some.end(), [=](fibre const& f) { return f.now == s; }));
+  }
+  /// Lets those go on that wait at a barrier; false if there are none.
+  static bool open(std::span<fibre> some, state barrier) {
+    std::size_t const waiting = in(some, barrier);
+    if (waiting == 0) return false;
+    if (waiting + in(some, state::threw) != some.size()) {
+      throw std::logic_error("not all threads of a team have come to a barrier");
+    }
+    for (fibre& f : some) {
+      if (f.now == barrier) f.now = state::ready;
+    }
+    return true;
+  }
 
   void prepare(fibre& f) {
     getcontext(&f.at);
     f.at.uc_stack.ss_sp = f.stack.get();
     f.at.uc_stack.ss_size = stack_size;
-    makecontext(&f.at, &crew::main, 0);
+    makecontext(&f.at, &crew::begin, 0);
   }
 
-  void enter(std::size_t i) {
-    running_ = i;
+  void enter(fibre& f) {
     active_ = this;
-    void* annotation = nullptr;
-    starts_switch(&annotation, fibres_[i].stack.get(), stack_size);
-    swapcontext(&outside_, &fibres_[i].at);
-    has_switched(annotation, nullptr, nullptr);
+    running_ = &f;
+    void* kept = nullptr;
+    starts_switch(&kept, f.stack.get(), stack_size);
+    swapcontext(&outside_, &f.at);
+    has_switched(kept, nullptr, nullptr);
   }
 
-  /// Without an annotation it is for ever.
-  void leave(void** annotation) {
-    fibre& mine = fibres_[running_];
-    starts_switch(annotation, outer_stack_, outer_size_);
+  void leave(fibre& mine, state s) {
+    mine.now = s;
+    bool const returns = s == state::waits_for_group || s == state::waits_for_all;
+    void* kept = nullptr;
+    starts_switch(returns ? &kept : nullptr, outer_stack_, outer_size_);
     swapcontext(&mine.at, &outside_);
-    has_switched(mine.annotation, &outer_stack_, &outer_size_);
+    has_switched(kept, &outer_stack_, &outer_size_);
   }
 
-  static void main() {
+  static void begin() {
     crew& self = *active_;
-    self.has_switched(nullptr, &self.outer_stack_, &self.outer_size_);
-    self.work();
-    self.leave(nullptr);
+    has_switched(nullptr, &self.outer_stack_, &self.outer_size_);
+    fibre& mine = *self.running_;
+    self.leave(mine, self.work(static_cast<int>(&mine - self.fibres_.data())));
   }
 
-  void work() {
-    std::size_t const mine = running_;
+  state work(int place) {
     try {
-      call_(static_cast<int>(mine));
+      call_(place);
     } catch (...) {
       if (!first_) first_ = std::current_exception();
+      return state::threw;
     }
-    fibres_[mine].ended = true;
+    return state::ended;
   }
 
-  // The address sanitizer is told of every change of stacks.
+  // The address sanitizer is told of every change of stacks; it warns of them all the same.
 #if defined(__SANITIZE_ADDRESS__)
-  static void starts_switch(void** annotation, void const* stack, std::size_t size) {
-    __sanitizer_start_switch_fiber(annotation, stack, size);
+  static void starts_switch(void** kept, void const* stack, std::size_t size) {
+    __sanitizer_start_switch_fiber(kept, stack, size);
   }
-  static void has_switched(void* annotation, void const** stack, std::size_t* size) {
-    __sanitizer_finish_switch_fiber(annotation, stack, size);
+  static void has_switched(void* kept, void const** stack, std::size_t* size) {
+    __sanitizer_finish_switch_fiber(kept, stack, size);
   }
 #else
   static void starts_switch(void**, void const*, std::size_t) {}
@@ -191,18 +238,20 @@ class crew {
   static inline thread_local crew* active_ = nullptr;
   std::vector<fibre> fibres_;
   std::function<void(int)> call_;
+  std::minstd_rand order_;
   std::exception_ptr first_;
   ucontext_t outside_;
+  fibre* running_ = nullptr;
   void const* outer_stack_ = nullptr;
-  std::size_t outer_size_ = 0, running_ = 0;
+  std::size_t outer_size_ = 0;
 };
 
 #endif
 
-/// Of sizes to try, all, or a third where a team is of threads: they look for races, and not for
-/// numbers, and wake each other at every barrier.
+/// The cases to try: all, or a third where a team is of threads, which wake each other at every
+/// barrier and whose races do not depend on the numbers.
 template <class T = int>
-std::vector<T> sizes(std::initializer_list<T> all) {
+std::vector<T> some_of(std::initializer_list<T> all) {
 #if defined(__SANITIZE_THREAD__)
   std::vector<T> some;
   for (std::size_t i = 1; i < all.size(); i += 3) some.push_back(all.begin()[i]);
@@ -222,7 +271,7 @@ struct meeting {
 };
 
 struct thread_team {
-  static constexpr int lanes = 16;
+  static constexpr int lanes = group_size;
   meeting* of;
   int place;
 
@@ -232,17 +281,18 @@ struct thread_team {
   int rank() const noexcept { return place; }
   int size() const noexcept { return of->size; }
   bool leads() const noexcept { return place == 0; }
-  void wait() const { of->all.wait(); }
+  void wait() const { of->all.wait(place); }
   void count(std::uint32_t& bin) const noexcept { std::atomic_ref(bin).fetch_add(1); }
+  /// As on a device only the group waits, before the numbers are read and after.
   template <class T>
   void gather(T mine, T (&all)[lanes]) const {
     static_assert(sizeof(T) <= sizeof(std::uint64_t));
     std::memcpy(&of->value[static_cast<std::size_t>(place)], &mine, sizeof mine);
-    wait();
+    of->all.wait_for_group(place);
     for (int j = 0; j < lanes; ++j) {
       std::memcpy(&all[j], &of->value[static_cast<std::size_t>(group() * lanes + j)], sizeof mine);
     }
-    wait();
+    of->all.wait_for_group(place);
   }
   double halved(double mine) const {
     double all[lanes];
