@@ -36,7 +36,7 @@ struct best_of_n {
   std::int64_t workspace_size(Sampler const& sampler, Exec const& exec, Denoiser const& denoiser,
                               batch_view<T> x, options<Noise> const& opts) const {
     detail::require(n >= 1, "diffx::search::best_of_n", "n", n, "at least 1");
-    return candidates<Exec, T>::bytes(x, n, reads_start(opts)) +
+    return candidates<Exec, T>::bytes(x, n, reads_start<Denoiser>(opts)) +
            sampler.workspace_size(exec, denoiser, x, opts);
   }
 
@@ -45,11 +45,11 @@ struct best_of_n {
                        timetable const& grid, batch_view<T> x, Verifier const& verifier,
                        std::span<std::byte> workspace, options<Noise> const& opts) const {
     pieces memory(workspace);
-    candidates<Exec, T> pool(exec, x, n, reads_start(opts), memory);
+    candidates<Exec, T> pool(exec, x, n, reads_start<Denoiser>(opts), memory);
     for (int k = 0; k < n; ++k) {
       options<Noise> mine = opts;
       if (k > 0) mine.noise = opts.noise.fork(static_cast<std::uint64_t>(k));
-      if (reads_start(opts)) pool.restore_start();
+      if (reads_start<Denoiser>(opts)) pool.restore_start();
       auto r = sampler.start(exec, denoiser, grid, pool.trial(), memory.rest(), mine);
       pool.count(r.finish());
       pool.keep_better(verifier);
@@ -58,9 +58,10 @@ struct best_of_n {
   }
 
  private:
-  template <class Noise>
+  /// Whether the caller's buffer holds what a run goes on from, or a part of it that stays.
+  template <class Denoiser, class Noise>
   static bool reads_start(options<Noise> const& opts) noexcept {
-    return opts.start != start::prior || opts.fixed[0] != nullptr;
+    return opts.start != start::prior || opts.fixed[0] != nullptr || observes_clean<Denoiser>;
   }
 };
 
