@@ -118,7 +118,7 @@ string(JSON results LENGTH "${json}" results)
 expect_equal("number of rows" ${results} 3)
 string(JSON value GET "${json}" results 1 value)
 expect_equal("value of a row" ${value} 0.5)
-if(NOT table MATCHES "step/a \\| 1.5 \\| 5e-1 \\|  \\|  \\| 20 \\|  \\|  \\|  \\|\n")
+if(NOT table MATCHES "step/a \\| 1.5 \\| 5e-1 \\|  \\|  \\|  \\| 20 \\|  \\|  \\|  \\|\n")
   message(FATAL_ERROR "the row of step/a is not in\n${table}")
 endif()
 
