@@ -53,7 +53,7 @@ template <class T, class Pass>
 struct recorded_rows {
   std::int64_t rows = 0;  // of a tile
   std::vector<Pass> steps;
-  std::byte const* memory = nullptr;
+  std::byte const* memory = nullptr;  // where a tile was recorded: the address alone, it is gone
   result done;
 
   std::int64_t bytes() const noexcept {
