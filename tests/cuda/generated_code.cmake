@@ -13,7 +13,7 @@ foreach(architecture IN LISTS ARCHITECTURES)
   file(MAKE_DIRECTORY ${keep})
   execute_process(
     COMMAND ${COMPILER} -std=c++20 -O3 -arch=sm_${architecture} -cubin -Xptxas -v --keep
-            --keep-dir ${keep} ${INCLUDES} ${SOURCE} -o ${cubin}
+            --keep-dir ${keep} ${INCLUDES} "-DDIFFX_EXAMPLES_DIR=\"\"" ${SOURCE} -o ${cubin}
     RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE report)
   string(APPEND report "${out}")
   if(NOT status EQUAL 0)
