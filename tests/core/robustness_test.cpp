@@ -14,9 +14,11 @@
 
 #include "../support/compositions.hpp"
 #include "../support/elsewhere.hpp"
+#include <cstddef>
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -258,6 +260,22 @@ TEST_CASE("NaN from the denoiser is reported with its step, sample and branch") 
   CHECK(contains(text, "1 values"));
 }
 
+namespace {
+
+/// Numbers are read back from the workspace and nowhere else.
+struct watched : test::apart {
+  std::span<std::byte const> memory;
+
+  void read_back(void* to, void const* from, std::size_t bytes) const {
+    auto const* const p = static_cast<std::byte const*>(from);
+    REQUIRE(p >= memory.data());
+    REQUIRE(p + bytes <= memory.data() + memory.size());
+    apart::read_back(to, from, bytes);
+  }
+};
+
+}  // namespace
+
 TEST_CASE("off the host the check reads its counts back, and is refused where nothing can be") {
   auto const s = sampler{test::vp_process{}, solver::ddim{}, guidance::cfg{2.0}};
   int calls = 0;
@@ -271,8 +289,9 @@ TEST_CASE("off the host the check reads its counts back, and is refused where no
   auto const grid = test::lambda_grid(4);
   detail::workspace const memory(s.workspace_size(test::apart{}, network, view, opts));
   CHECK(s.workspace_size(test::apart{}, network, view) < std::ssize(memory.span()));
-  auto const text = message_of(
-      [&] { s.start(test::apart{}, network, grid, view, memory.span(), opts).finish(); });
+  watched const exec{{}, memory.span()};
+  auto const text =
+      message_of([&] { s.start(exec, network, grid, view, memory.span(), opts).finish(); });
   CHECK(contains(text, "step 2"));
   CHECK(contains(text, "sample 11"));
   CHECK(contains(text, "branch 1"));

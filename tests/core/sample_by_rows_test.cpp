@@ -8,7 +8,6 @@
 #include <diffx/guidance/cfg.hpp>
 #include <diffx/guidance/dynamic_threshold.hpp>
 #include <diffx/prediction/eps.hpp>
-#include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/sample_by_rows.hpp>
 #include <diffx/solver/ancestral.hpp>
@@ -16,6 +15,7 @@
 #include <diffx/solver/dpmpp_2m.hpp>
 #include <diffx/solver/langevin_corrector.hpp>
 
+#include "support/class_networks.hpp"
 #include "support/levels.hpp"
 #include <cmath>
 #include <cstdint>
@@ -41,17 +41,6 @@ struct network {
         auto const label = static_cast<float>((x.first_sample + i) % 5);
         out.row(i)[j] = std::sin(x.row(i)[j] + 0.2f * label + 0.1f * static_cast<float>(q.branch));
       }
-    }
-  }
-};
-
-struct tokens {
-  prediction::x0_posterior<> prediction{};
-  template <class Exec>
-  void operator()(Exec const&, batch_view<std::int32_t const> x, query const&,
-                  batch_view<float> out) const {
-    for (std::int64_t i = 0; i < out.size(); ++i) {
-      out.data[i] = 0.1f * static_cast<float>(x.data[i / 7] * 3 + i % 7);
     }
   }
 };
@@ -104,8 +93,9 @@ TEST_CASE("rows of classes, with a prompt, and what cannot be split") {
   options o{noise::counted{5}};
   o.fixed = fixed.data();
   std::vector<std::int32_t> x(batch * features, 3), y = x;
-  s.sample(exec::host{}, tokens{}, times, batch_view<std::int32_t>{x.data(), batch, features}, o);
-  auto const mine = denoiser::row_local(tokens{});
+  s.sample(exec::host{}, test::scrambled_network<>{.classes = 7}, times,
+           batch_view<std::int32_t>{x.data(), batch, features}, o);
+  auto const mine = denoiser::row_local(test::scrambled_network<>{.classes = 7});
   sample_by_rows(s, exec::host{}, mine, times, batch_view<std::int32_t>{y.data(), batch, features},
                  o, 5);
   CHECK(x == y);

@@ -3,13 +3,13 @@
 
 #include <diffx/exec/host.hpp>
 #include <diffx/grid/time.hpp>
-#include <diffx/prediction/x0_posterior.hpp>
 #include <diffx/process/absorbing.hpp>
 #include <diffx/search/best_of_n.hpp>
 #include <diffx/search/zero_order.hpp>
 #include <diffx/solver/ancestral.hpp>
 #include <diffx/solver/ddim.hpp>
 
+#include "../support/class_networks.hpp"
 #include "../support/compositions.hpp"
 #include "../support/elsewhere.hpp"
 #include "../support/message.hpp"
@@ -47,17 +47,6 @@ struct verifier {
   template <class T>
   void operator()(batch_view<T const> x, std::span<double> scores) const {
     (*this)(exec::host{}, x, scores);
-  }
-};
-
-struct tokens {
-  prediction::x0_posterior<> prediction{};
-  template <class Exec>
-  void operator()(Exec const&, batch_view<std::int32_t const> x, query const&,
-                  batch_view<float> out) const {
-    for (std::int64_t i = 0; i < out.size(); ++i) {
-      out.data[i] = 0.1f * static_cast<float>(x.data[i / 7] * 3 + i % 7);
-    }
   }
 };
 
@@ -108,5 +97,6 @@ TEST_CASE("a search off the host finds what one on the host finds") {
   same<double>(searching(search::best_of_n{4}), test::wavy{}, four, o);
   sampler const texts{process::absorbing(7), solver::ancestral{}, guidance::none{}, cache::none{},
                       search::best_of_n{5}};
-  same<std::int32_t>(texts, tokens{}, grid::uniform_t(texts.process, 4), o);
+  same<std::int32_t>(texts, test::scrambled_network<>{.classes = 7},
+                     grid::uniform_t(texts.process, 4), o);
 }
